@@ -1,0 +1,206 @@
+# Makefile - one non-recursive makefile for the program, its tests and its documents.
+#
+# Sources are found by wildcard; a new .c file in a room is built without an edit here.  An optional
+# feature is a pair FOO.c / FOO-off.c: the table FEATURES says which feature chooses which pair, and
+# the other half is dropped.  `make help` lists the targets.
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+CONFIG := $(if $(filter build,$(BUILD)),config.mak,$(BUILD)/config.mak)
+NO_CONFIG := help clean distclean format check-asan check-ubsan check-tsan
+ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
+include $(CONFIG)
+endif
+
+# ---- Sources -------------------------------------------------------------------------------------
+
+ROOMS := util io system migration monitor chardev $(patsubst %/,%,$(wildcard hw/*/)) target/riscv \
+	block net ui
+
+# feature:file without .c.  A pair of which only one half exists yet is fine.
+FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc PNG:ui/png EDITLINE:monitor/line-edit
+
+feature_drop = $(if $(filter y,$(CONFIG_$(1))),$(2)-off.c,$(2).c)
+DROPPED := $(foreach f,$(FEATURES),$(call feature_drop,$(word 1,$(subst :, ,$f)),$(word 2,$(subst :, ,$f))))
+MAIN := $(wildcard system/main.c)
+SRCS := $(filter-out $(DROPPED) system/main.c,$(wildcard $(addsuffix /*.c,$(ROOMS))))
+
+# ---- Generated code ------------------------------------------------------------------------------
+
+ifneq ($(wildcard scripts/qapi-gen.py),)
+ifneq ($(wildcard qapi/schema.json),)
+QAPI_C := $(addprefix $(BUILD)/qapi/,qapi-types.c qapi-marshal.c qapi-introspect.c)
+QAPI_STAMP := $(BUILD)/qapi.stamp
+endif
+endif
+
+TRACE_EVENTS := $(wildcard trace-events $(addsuffix /trace-events,$(ROOMS)))
+TRACE_NAMES := $(subst /,-,$(patsubst %/,%,$(patsubst ./,root/,$(dir $(TRACE_EVENTS)))))
+TRACE_C := $(patsubst %,$(BUILD)/trace/%.c,$(TRACE_NAMES) all)
+TRACE_STAMP := $(BUILD)/trace.stamp
+
+GEN_C := $(QAPI_C) $(TRACE_C)
+GEN_STAMPS := $(QAPI_STAMP) $(TRACE_STAMP)
+
+# ---- Objects, library, program -------------------------------------------------------------------
+
+OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o) $(GEN_C:$(BUILD)/%.c=$(BUILD)/obj/gen/%.o)
+MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
+LIB := $(BUILD)/libgodwit.a
+PROGRAM := $(if $(MAIN),$(BUILD)/godwit)
+
+UNIT_SRCS := $(wildcard tests/unit/test-*.c)
+UNIT_TESTS := $(UNIT_SRCS:%.c=$(BUILD)/%)
+# Helpers shared by unit tests: tests/unit/lib-*.c, linked into each of them.
+UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))
+UNIT_OBJS := $(UNIT_SRCS:%.c=$(BUILD)/obj/%.o) $(UNIT_LIB_OBJS)
+
+ALL_OBJS := $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS)
+INCLUDES := -I$(BUILD)/include -Iinclude -I.
+
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-7s %s\n' $(1) $(2)
+Q := @
+endif
+
+.PHONY: all check check-build check-unit check-guest check-floors check-asan check-ubsan check-tsan \
+	check-sanitized install bench fuzz format lint help clean distclean docs
+
+all: $(LIB) $(PROGRAM) $(GEN_STAMPS)
+
+$(BUILD)/obj/%.o: %.c $(CONFIG)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) $(CFLAGS_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/%.c $(CONFIG)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(INCLUDES) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Generated headers must be there before the first compile; afterwards the .d files know.
+$(ALL_OBJS): | $(GEN_STAMPS)
+
+# The list of objects is a file of its own, rewritten when it changes, so that the archive loses the
+# members whose source has been removed or switched off.
+$(BUILD)/objs.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(OBJS)' | cmp -s - $@ || echo '$(OBJS)' > $@
+
+$(LIB): $(OBJS) $(BUILD)/objs.list
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $(OBJS)
+
+$(BUILD)/godwit: $(MAIN_OBJ) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
+
+$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(LIB)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(LIB) $(LIBS)
+
+$(QAPI_C): $(QAPI_STAMP) ;
+$(QAPI_STAMP): $(wildcard qapi/*.json scripts/qapi-gen.py scripts/qapi/*.py)
+	$(call say,QAPI,qapi/schema.json)
+	@mkdir -p $(BUILD)/qapi $(BUILD)/include/qapi $(BUILD)/docs
+	$(Q)python3 scripts/qapi-gen.py -o $(BUILD) qapi/schema.json
+	@touch $@
+
+$(TRACE_C): $(TRACE_STAMP) ;
+$(TRACE_STAMP): $(TRACE_EVENTS) scripts/tracetool $(BUILD)/trace.list
+	$(call say,TRACE,'$(words $(TRACE_EVENTS)) files')
+	$(Q)python3 scripts/tracetool -o $(BUILD) $(TRACE_EVENTS)
+	@touch $@
+$(BUILD)/trace.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(TRACE_EVENTS)' | cmp -s - $@ || echo '$(TRACE_EVENTS)' > $@
+FORCE:
+
+config.mak: configure
+	./configure $(CONFIGURE_ARGS)
+$(BUILD)/config.mak: configure
+	./configure --build-dir=$(BUILD) $(CONFIGURE_ARGS)
+
+-include $(ALL_OBJS:.o=.d)
+
+# ---- Tests ---------------------------------------------------------------------------------------
+
+RUN_TESTS := BUILD=$(BUILD) python3 scripts/run-tests -j 2 --timeout 60
+GUEST_RUN := $(if $(wildcard tests/guest/run),--long tests/guest/run)
+SYSTEM_TESTS := $(foreach f,$(wildcard tests/system/test-*),$(if $(shell test -x $f && echo y),$f))
+
+check-build: all $(UNIT_TESTS)
+
+check: check-build
+	@$(RUN_TESTS) $(UNIT_TESTS) $(GUEST_RUN) $(SYSTEM_TESTS) scripts/check-floors
+
+check-unit: check-build
+	@$(RUN_TESTS) $(UNIT_TESTS)
+
+check-guest: check-build
+	@$(RUN_TESTS) $(GUEST_RUN)
+
+check-floors:
+	@scripts/check-floors
+
+# Each sanitizer has a build directory of its own, and runs the unit and guest tests there.
+check-asan: SAN := address
+check-ubsan: SAN := undefined
+check-tsan: SAN := thread
+check-asan check-ubsan check-tsan: check-%:
+	./configure --build-dir=build-$* --enable-sanitizers=$(SAN) $(SAN_CONFIGURE_ARGS) >/dev/null
+	@$(MAKE) --no-print-directory BUILD=build-$* check-sanitized
+
+check-sanitized: check-build
+	@$(RUN_TESTS) --scale 4 $(UNIT_TESTS) $(GUEST_RUN)
+
+bench: all
+	@if [ -x tests/bench/run ]; then BUILD=$(BUILD) tests/bench/run; else echo "no tests/bench/run"; fi
+
+fuzz: all
+	@if [ -x tests/fuzz/run ]; then BUILD=$(BUILD) tests/fuzz/run; else echo "no tests/fuzz/run"; fi
+
+# ---- Installation, housekeeping ------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/godwit $(DESTDIR)$(PREFIX)/bin/godwit
+	install -m 644 docs/user/godwit.1 $(DESTDIR)$(PREFIX)/share/man/man1/godwit.1
+	$(if $(filter yes,$(QEMU_NAME)),ln -sf godwit $(DESTDIR)$(PREFIX)/bin/qemu-system-riscv64)
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+lint: all
+	@BUILD=$(BUILD) scripts/lint
+
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/tests $(BUILD)/qapi $(BUILD)/trace $(BUILD)/docs $(BUILD)/include/qapi \
+		$(BUILD)/include/trace $(BUILD)/*.a $(BUILD)/*.stamp $(BUILD)/*.list $(BUILD)/godwit
+
+distclean:
+	rm -rf build build-asan build-ubsan build-tsan config.mak
+
+help:
+	@sed -n 's/^#: //p' Makefile
+#: make               the library and the program (V=1 shows the commands)
+#: make check         every test; ends with "N passed, N failed, N skipped"
+#: make check-unit    the unit tests only; check-guest: the guest programs only
+#: make check-asan    unit and guest tests with AddressSanitizer; also check-ubsan, check-tsan
+#: make check-floors  hold every #include against the floors of the house
+#: make bench         speed, side by side with the distribution's emulator where there is one
+#: make fuzz          throw garbage at the parsers
+#: make lint          clang-tidy or cppcheck, and shellcheck; make format: clang-format in place
+#: make install       program and man page into $(DESTDIR)$(PREFIX)
+#: make clean         remove what was built; make distclean: the configuration too
+#: BUILD=DIR          use the build directory DIR (./configure --build-dir=DIR made it)
