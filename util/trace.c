@@ -12,11 +12,12 @@
 #include "util/trace.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static GMutex trace_lock;
+static pthread_mutex_t trace_lock = PTHREAD_MUTEX_INITIALIZER;
 static FILE *trace_file;
 static TraceSink trace_sink;
 static void *trace_sink_opaque;
@@ -35,7 +36,7 @@ void trace_emit(const TraceEvent *event, const char *fmt, ...)
         va_end(ap);
     }
 
-    g_mutex_lock(&trace_lock);
+    pthread_mutex_lock(&trace_lock);
     if (trace_sink) {
         trace_sink(trace_sink_opaque, line);
     } else {
@@ -44,7 +45,7 @@ void trace_emit(const TraceEvent *event, const char *fmt, ...)
         /* A trace is read after a crash: nothing may stay in a buffer. */
         fflush(out);
     }
-    g_mutex_unlock(&trace_lock);
+    pthread_mutex_unlock(&trace_lock);
 }
 
 /* What a walk over all events carries along. */
@@ -165,10 +166,10 @@ bool trace_set_file(const char *path, Error **errp)
             return false;
         }
     }
-    g_mutex_lock(&trace_lock);
+    pthread_mutex_lock(&trace_lock);
     FILE *old = trace_file;
     trace_file = file;
-    g_mutex_unlock(&trace_lock);
+    pthread_mutex_unlock(&trace_lock);
     if (old) {
         fclose(old);
     }
@@ -177,8 +178,8 @@ bool trace_set_file(const char *path, Error **errp)
 
 void trace_set_sink(TraceSink sink, void *opaque)
 {
-    g_mutex_lock(&trace_lock);
+    pthread_mutex_lock(&trace_lock);
     trace_sink = sink;
     trace_sink_opaque = opaque;
-    g_mutex_unlock(&trace_lock);
+    pthread_mutex_unlock(&trace_lock);
 }
