@@ -3,9 +3,10 @@
  *
  * Floor: lobby (target/riscv); below it fpu-core.h.
  * Threads and locks: none.
- * Invariant: each operation computes its exact result, or 64 bits of it with a sticky bit, and rounds
- * once. The only host floating point is the square root's first estimate, corrected in integers.
- * Owns the arithmetic of FADD to FSQRT and FMADD to FNMADD (RISC-V unprivileged specification, F and D).
+ * Invariant: each operation computes its exact result, or 64 bits of it with a sticky bit, and
+ * rounds once. The host's floating point serves for the root's first estimate only.
+ * Owns the arithmetic of FADD to FSQRT and FMADD to FNMADD (RISC-V unprivileged specification, F
+ * and D).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +28,7 @@ FPU_INLINE bool arith_is_nan(FpuParts a, FpuParts b)
     return a.cls > FPU_CLS_INF || b.cls > FPU_CLS_INF;
 }
 
-/* Round a 128-bit significand, top bit anywhere below bit 127 or at it, weight 2^(exp - 126) a unit. */
+/* Round v * 2^(exp - 126), v not zero, its top bit anywhere. */
 FPU_INLINE uint64_t arith_round128(FpuCtx *ctx, FpuFormat f, bool sign, int exp, FpuU128 v)
 {
     uint64_t hi = v >> 64;
@@ -72,8 +73,9 @@ FPU_INLINE uint64_t fpu_add(FpuCtx *ctx, FpuFormat f, uint64_t abits, uint64_t b
     }
 
     /*
-     * One bit of headroom for the carry. The operands end in zeros, so nothing is lost by it; bits of b
-     * are lost only when it is so much smaller that a difference loses one leading bit at most.
+     * One bit of headroom for the carry. The operands end in zeros, so nothing is lost by it;
+     * bits of b are lost only when it is so much smaller that a difference loses one leading bit
+     * at most.
      */
     uint64_t sa = a.sig >> 1, sb = fpu_shr_jam(b.sig >> 1, a.exp - b.exp);
     uint64_t sum = a.sign == b.sign ? sa + sb : sa - sb;
@@ -140,9 +142,9 @@ FPU_INLINE uint64_t fpu_div(FpuCtx *ctx, FpuFormat f, uint64_t abits, uint64_t b
 }
 
 /*
- * The 62-bit integer root of n, 2^122 <= n < 2^124, whose double approximation is @approx; *exact tells
- * whether it is one. The host's root is off by 2^10 at most; one Newton step on the exact remainder
- * leaves an error of a unit or so, which the loops take away.
+ * The 62-bit integer root of n, 2^122 <= n < 2^124, whose double approximation is @approx; *exact
+ * tells whether it is one. The host's root is off by 2^10 at most; one Newton step on the exact
+ * remainder leaves an error of a unit or so, which the loops take away.
  */
 static int64_t arith_root(FpuU128 n, double approx, bool *exact)
 {
@@ -213,8 +215,9 @@ FPU_INLINE uint64_t fma_special(FpuCtx *ctx, FpuFormat f, const FpuParts p[3], u
 }
 
 /*
- * Add two non-zero significands with the top bit at 126 and round. As in fpu_add(), low zeros (22 of
- * the product's, 74 of the addend's) make sure that lost bits and lost leading bits never meet.
+ * Add two non-zero significands with the top bit at 126 and round. As in fpu_add(), low zeros (22
+ * of the product's, 74 of the addend's) make sure that lost bits and lost leading bits never
+ * meet.
  */
 FPU_INLINE uint64_t fma_sum(FpuCtx *ctx, FpuFormat f, FpuU128 prod, FpuParts p, FpuParts c)
 {
@@ -237,7 +240,8 @@ FPU_INLINE uint64_t fma_sum(FpuCtx *ctx, FpuFormat f, FpuU128 prod, FpuParts p, 
     return arith_round128(ctx, f, p.sign, p.exp, sum);
 }
 
-FPU_INLINE uint64_t fpu_fma(FpuCtx *ctx, FpuFormat f, uint64_t abits, uint64_t bbits, uint64_t cbits)
+FPU_INLINE uint64_t fpu_fma(FpuCtx *ctx, FpuFormat f, uint64_t abits, uint64_t bbits,
+                            uint64_t cbits)
 {
     FpuParts a = fpu_unpack(f, abits), b = fpu_unpack(f, bbits), c = fpu_unpack(f, cbits);
 

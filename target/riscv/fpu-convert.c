@@ -3,8 +3,8 @@
  *
  * Floor: lobby (target/riscv); below it fpu-core.h.
  * Threads and locks: none.
- * Invariant: a conversion to integer rounds first and checks the range afterwards; outside it the result
- * is the nearest end of the range, NaN counting as the greatest, with NV and without NX.
+ * Invariant: a conversion to integer rounds first and checks the range afterwards; outside it the
+ * result is the nearest end of the range, NaN counting as the greatest, with NV and without NX.
  * Owns FCVT in all its forms (RISC-V unprivileged specification, F and D).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

@@ -3,10 +3,11 @@
  *
  * Floor: lobby (target/riscv), included by fpu-arith.c, fpu-compare.c and fpu-convert.c only.
  * Threads and locks: none.
- * Invariant: a finite non-zero number is sign, exponent and a 64-bit significand whose top bit is set,
- * with value sig * 2^(exp - 63). A significand that has lost bits below has bit 0 set ("sticky"); the
- * rounding position of either format lies at least ten bits above, so sticky never reads as a value.
- * Every function is inline and takes a constant format, so each format gets code of its own.
+ * Invariant: a finite non-zero number is sign, exponent and a 64-bit significand whose top bit is
+ * set, with value sig * 2^(exp - 63). A significand that has lost bits below has bit 0 set
+ * ("sticky"); the rounding position of either format lies at least ten bits above, so sticky
+ * never reads as a value. Every function is inline and takes a constant format, so each format
+ * gets code of its own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -122,8 +123,8 @@ FPU_INLINE FpuU128 fpu_shr_jam128(FpuU128 v, int n)
 }
 
 /*
- * Does rounding go away from zero? @rest is what is cut off, @half the weight of half a unit in the last
- * place, @odd the last bit that stays.
+ * Does rounding go away from zero? @rest is what is cut off, @half the weight of half a unit in
+ * the last place, @odd the last bit that stays.
  */
 FPU_INLINE bool fpu_round_away(const FpuCtx *ctx, bool sign, bool odd, uint64_t rest, uint64_t half)
 {
@@ -141,7 +142,7 @@ FPU_INLINE bool fpu_round_away(const FpuCtx *ctx, bool sign, bool odd, uint64_t 
     }
 }
 
-/* Overflow (IEEE 754-2008, 7.4): infinity, or the greatest finite number where rounding points back. */
+/* Overflow (IEEE 754-2008, 7.4): infinity, or the greatest finite number if rounding turns back. */
 FPU_INLINE uint64_t fpu_overflow(FpuCtx *ctx, FpuFormat f, bool sign)
 {
     bool to_inf = fpu_round_away(ctx, sign, true, 3, 2);
@@ -151,8 +152,8 @@ FPU_INLINE uint64_t fpu_overflow(FpuCtx *ctx, FpuFormat f, bool sign)
 }
 
 /*
- * Round sig * 2^(exp - 63), top bit of @sig set, to the format and accrue OF, UF and NX.
- * Tiny means tiny after rounding as if the exponent had no lower bound (F, "tininess is detected after
+ * Round sig * 2^(exp - 63), top bit of @sig set, to the format and accrue OF, UF and NX. Tiny
+ * means tiny after rounding as if the exponent had no lower bound (F, "tininess is detected after
  * rounding"): only a number that rounds up to the least normal one escapes.
  */
 FPU_INLINE uint64_t fpu_round_pack(FpuCtx *ctx, FpuFormat f, bool sign, int exp, uint64_t sig)
@@ -170,7 +171,7 @@ FPU_INLINE uint64_t fpu_round_pack(FpuCtx *ctx, FpuFormat f, bool sign, int exp,
         bool away = fpu_round_away(ctx, sign, sig >> shift & 1, sig & mask, half);
         tiny = e < 0 || (sig >> shift) + away <= UINT64_MAX >> shift;
         sig = fpu_shr_jam(sig, 1 - e);
-        e = 1; /* the exponent that a subnormal really has; its missing top bit corrects the field */
+        e = 1; /* what a subnormal really has; its missing top bit makes the field 0 */
     }
 
     uint64_t rest = sig & mask;

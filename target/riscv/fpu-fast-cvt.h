@@ -1,10 +1,12 @@
 /*
- * The public comparisons and conversions: by the host where no rounding mode matters, else the soft core.
+ * The public comparisons and conversions: by the host where no rounding mode matters, else the
+ * soft core.
  *
  * Floor: lobby (target/riscv), included by fpu.h only.
  * Threads and locks: none.
- * Invariant: NaNs never take the short way. A truncation to an integer in range is the host's own cast;
- * whether it was exact is seen by converting back, so that neither NX nor the host's flags matter.
+ * Invariant: NaNs never take the short way. A truncation to an integer in range is the host's own
+ * cast; whether it was exact is seen by converting back, so that neither NX nor the host's flags
+ * matter.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +15,7 @@
 
 #include "fpu-fast.h"
 
-/* Equal operands differ in the sign of zero at most: then "or" is the lesser and "and" the greater. */
+/* Equal operands differ in the sign of zero at most: "or" is the lesser, "and" the greater. */
 #define FPU_COMPARES(FX, UINT)                                              \
     static inline UINT fpu_##FX##_min(FpuCtx *ctx, UINT a, UINT b)          \
     {                                                                       \
@@ -62,8 +64,9 @@ FPU_COMPARES(f32, uint32_t)
 FPU_COMPARES(f64, uint64_t)
 
 /*
- * To integer: mode RTZ, the one of C's casts, and a magnitude that int64_t holds and that the exponent
- * field alone shows to be in range. 2^@bits bounds it; @sign says whether negative numbers are in range.
+ * To integer: mode RTZ, the one of C's casts, and a magnitude that int64_t holds and that the
+ * exponent field alone shows to be in range. 2^@bits bounds it; @sign says whether negative
+ * numbers are in range.
  */
 #define FPU_TO_INT(FX, UINT, name, INT, bits, sign)                         \
     static inline INT fpu_##FX##_to_##name(FpuCtx *ctx, UINT a)             \
@@ -153,7 +156,10 @@ static inline uint32_t fpu_f64_to_f32(FpuCtx *ctx, uint64_t a)
 {
     uint32_t r = fpu_f32_bits((float)fpu_f64_host(a));
 
-    return fpu_fast_ok(ctx) && (fpu_f32_safe(r) || fpu_f64_zero(a)) ? r : fpu_soft_f64_to_f32(ctx, a);
+    if (fpu_fast_ok(ctx) && (fpu_f32_safe(r) || fpu_f64_zero(a))) {
+        return r;
+    }
+    return fpu_soft_f64_to_f32(ctx, a);
 }
 
 #endif

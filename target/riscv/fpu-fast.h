@@ -3,11 +3,11 @@
  *
  * Floor: lobby (target/riscv), included by fpu.h only.
  * Threads and locks: none.
- * Invariant: the host rounds to nearest even, without flush-to-zero, as every thread starts and as nobody
- * changes it. So in mode RNE, and with NX accrued already, the host's result can be taken if no other
- * flag and no NaN can be involved, and that is seen on the result alone:
- *  - finite means that every operand was finite (or that an infinite divisor gave zero), that nothing
- *    overflowed and nothing was divided by zero;
+ * Invariant: the host rounds to nearest even, without flush-to-zero, as every thread starts and
+ * as nobody changes it. So in mode RNE, and with NX accrued already, the host's result can be
+ * taken if no other flag and no NaN can be involved, and that is seen on the result alone:
+ *  - finite means that every operand was finite (or that an infinite divisor gave zero), that
+ *    nothing overflowed and nothing was divided by zero;
  *  - an exponent above the least normal one means no underflow; a sum never underflows inexactly;
  *  - a zero product or quotient is exact if a factor or the dividend was zero.
  * Everything else goes to the soft core.
@@ -24,7 +24,7 @@
 #include "fpu.h"
 
 _Static_assert(FLT_EVAL_METHOD == 0, "host arithmetic must round to the type of its operands");
-_Static_assert(FLT_MANT_DIG == 24 && DBL_MANT_DIG == 53, "host formats must be binary32 and binary64");
+_Static_assert(FLT_MANT_DIG == 24 && DBL_MANT_DIG == 53, "host formats must be IEEE 754's");
 #ifdef __FAST_MATH__
 #error "the FPU needs IEEE arithmetic: do not compile with -ffast-math"
 #endif
@@ -188,9 +188,10 @@ static inline uint64_t fpu_f64_sqrt(FpuCtx *ctx, uint64_t a)
 }
 
 /*
- * Through binary64: the product of two 24-bit significands is exact there, so only the sum is rounded
- * before the result is. Rounding twice is wrong only where the first result is half-way between two
- * binary32 numbers, which the low 29 bits tell as long as the result is not subnormal.
+ * Through binary64: the product of two 24-bit significands is exact there, so only the sum is
+ * rounded before the result is. Rounding twice is wrong only where the first result is half-way
+ * between two binary32 numbers, which the low 29 bits tell as long as the result is not
+ * subnormal.
  */
 static inline uint32_t fpu_f32_fma(FpuCtx *ctx, uint32_t a, uint32_t b, uint32_t c, unsigned neg)
 {
@@ -203,7 +204,7 @@ static inline uint32_t fpu_f32_fma(FpuCtx *ctx, uint32_t a, uint32_t b, uint32_t
     return fpu_fast_ok(ctx) && fpu_f32_safe(r) && !tie ? r : fpu_soft_f32_fma(ctx, a, b, c);
 }
 
-/* fma() is one instruction where the host has it, be it behind the C library's dispatch, and exact. */
+/* fma() is exact, and one instruction where the host has it, if behind the library's dispatch. */
 static inline uint64_t fpu_f64_fma(FpuCtx *ctx, uint64_t a, uint64_t b, uint64_t c, unsigned neg)
 {
     a ^= neg & FPU_NEG_PRODUCT ? FPU_F64_SIGN : 0;

@@ -2,10 +2,11 @@
  * IEEE 754-2008 arithmetic of the RISC-V F and D extensions, as pure functions on bit patterns.
  *
  * Floor: lobby (target/riscv), private header of the room; below it only the C library's maths.
- * Threads and locks: none; a function touches its arguments and the FpuCtx it is given, nothing else.
- * Invariant: result and accrued flags are those of the RISC-V unprivileged specification, chapters F
- * and D, in all five rounding modes: every NaN result is canonical, tininess is detected after
- * rounding. The host's floating-point environment is never read and never changed.
+ * Threads and locks: none; a function touches its arguments and the FpuCtx it is given, nothing
+ * else.
+ * Invariant: result and accrued flags are those of the RISC-V unprivileged specification,
+ * chapters F and D, in all five rounding modes: every NaN result is canonical, tininess is
+ * detected after rounding. The host's floating-point environment is never read and never changed.
  * Formats: binary32 as uint32_t, binary64 as uint64_t. NaN boxing is the caller's business.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -40,8 +41,9 @@ enum {
 #define FPU_F64_NAN 0x7ff8000000000000u
 
 /*
- * What an operation depends on besides its operands. @rm is one of FPU_RNE to FPU_RMM: the caller has
- * resolved the dynamic mode and trapped on the reserved ones. Operations only ever set bits in @flags.
+ * What an operation depends on besides its operands. @rm is one of FPU_RNE to FPU_RMM: the caller
+ * has resolved the dynamic mode and trapped on the reserved ones. Operations only ever set bits
+ * in @flags.
  */
 typedef struct FpuCtx {
     uint8_t rm;
@@ -58,9 +60,9 @@ enum {
 };
 
 /*
- * The public operations fpu_f32_* and fpu_f64_* are inline: they try the host FPU where that is provably
- * the same, and end in the soft core below. The soft core is complete by itself (the tests compare the
- * two); callers use the public names.
+ * The public operations fpu_f32_* and fpu_f64_* are inline: they try the host FPU where that is
+ * provably the same, and end in the soft core below. The soft core is complete by itself (the
+ * tests compare the two); callers use the public names.
  *
  *   FX fpu_FX_add, _sub, _mul, _div (ctx, a, b)
  *   FX fpu_FX_sqrt (ctx, a)
@@ -68,12 +70,12 @@ enum {
  *   FX fpu_FX_min, _max (ctx, a, b)          IEEE 754-2019 minimumNumber, maximumNumber; -0 < +0
  *   bool fpu_FX_eq, _lt, _le (ctx, a, b)     eq is quiet, lt and le signal NV on any NaN
  *   unsigned fpu_FX_class (a)                the ten-bit mask of FCLASS
- *   intN fpu_FX_to_i32, _i64, _u32, _u64 (ctx, a)   saturating; NaN counts as the greatest; NV, else NX
+ *   intN fpu_FX_to_i32, _i64, _u32, _u64 (ctx, a)   saturating with NV; NaN: greatest
  *   FX fpu_FX_from_i32, _i64, _u32, _u64 (ctx, n)
  *   fpu_f32_to_f64 (ctx, a), fpu_f64_to_f32 (ctx, a)
  *
- * None of them can fail; all are safe on any bit pattern, from any thread, with a FpuCtx of its own.
- * to_i32 and to_u32 return 32 bits: the caller sign-extends both to XLEN, as FCVT.W[U] asks.
+ * None of them can fail; all are safe on any bit pattern, from any thread, with a FpuCtx of its
+ * own. to_i32 and to_u32 return 32 bits: the caller sign-extends both to XLEN, as FCVT.W[U] asks.
  */
 uint32_t fpu_soft_f32_add(FpuCtx *ctx, uint32_t a, uint32_t b);
 uint32_t fpu_soft_f32_mul(FpuCtx *ctx, uint32_t a, uint32_t b);
