@@ -82,7 +82,7 @@ const char *qapi_enum_str(const QapiType *type, int value)
 int qapi_enum_parse(const QapiType *type, const char *name, const char *value, Error **errp)
 {
     for (uint32_t i = 0; i < type->n_members; i++) {
-        if (!strcmp(type->values[i], value)) {
+        if (type->values[i] && !strcmp(type->values[i], value)) {
             return i;
         }
     }

@@ -109,7 +109,7 @@ def row(command, prefix):
 
 def events_header(schema, prefix):
     out = [banner('one sender an event'), guard(prefix + 'qapi-events.h'),
-           f'#include "qapi/event.h"\n#include "qapi/{prefix}qapi-types.h"\n']
+           f'#include "util/event-sink.h"\n#include "qapi/{prefix}qapi-types.h"\n']
     for event in sorted(schema.events, key=lambda e: e.name):
         out.append(f'/* {event.name}, {event.module}.json.  Any thread. */\n'
                    f'{event_prototype(event, prefix)};\n')

@@ -23,7 +23,8 @@ def user_types(schema):
 def header(schema, prefix):
     enums, objects, arrays = user_types(schema)
     out = [banner('C types of the schema and their descriptors'),
-           guard(prefix + 'qapi-types.h'), '#include "qapi/marshal.h"\n']
+           guard(prefix + 'qapi-types.h'), '#include "qapi/marshal.h"']
+    out += sorted({f'#include "{e.header}"' for e in enums if e.header}) + ['']
     for enum in enums:
         out.append(enum_decl(enum, prefix))
     for kind in objects + arrays:
@@ -41,10 +42,13 @@ def header(schema, prefix):
 
 
 def enum_decl(enum, prefix):
-    lines = [f'    {enum.const(v.name)},' for v in enum.values]
-    return (f'typedef enum {enum.name} {{\n' + '\n'.join(lines) +
-            f'\n    {enum.prefix}__MAX,\n}} {enum.name};\n\n'
-            f'extern const QapiType {prefix}qapi_type_{enum.name};\n\n'
+    """An enumeration that has a 'header' is declared there, with the same names of constants."""
+    declaration = ''
+    if not enum.header:
+        lines = [f'    {enum.const(v.name)},' for v in enum.values]
+        declaration = (f'typedef enum {enum.name} {{\n' + '\n'.join(lines) +
+                       f'\n    {enum.prefix}__MAX,\n}} {enum.name};\n\n')
+    return (declaration + f'extern const QapiType {prefix}qapi_type_{enum.name};\n\n'
             f'/* The name of a value: a static string, NULL for none. */\n'
             f'static inline const char *{enum.name}_str({enum.name} value)\n'
             f'{{\n    return qapi_enum_str(&{prefix}qapi_type_{enum.name}, value);\n}}\n')
@@ -135,12 +139,13 @@ def descriptor(kind, prefix, meta, fields):
 
 
 def enum_def(enum, prefix):
-    values = ''.join(f'    "{v.name}",\n' for v in enum.values)
-    fields = {'n_members': len(enum.values)}
+    values = ''.join(f'    [{enum.const(v.name)}] = "{v.name}",\n' for v in enum.values)
+    fields = {}
     text = ''
     if enum.values:
         text = f'static const char *const values_{enum.name}[] = {{\n{values}}};\n\n'
-        fields['values'] = f'values_{enum.name}'
+        fields = {'n_members': f'G_N_ELEMENTS(values_{enum.name})',
+                  'values': f'values_{enum.name}'}
     return text + descriptor(enum, prefix, 'ENUM', fields)
 
 

@@ -15,7 +15,7 @@ EVENT_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
 
 # meta-key -> (required keys, optional keys)
 KEYS = {
-    'enum': ({'data'}, {'prefix', 'features', 'if'}),
+    'enum': ({'data'}, {'prefix', 'header', 'features', 'if'}),
     'struct': ({'data'}, {'base', 'features', 'if'}),
     'union': ({'base', 'discriminator', 'data'}, {'features', 'if'}),
     'alternate': ({'data'}, {'features', 'if'}),
@@ -174,8 +174,10 @@ class Schema:
                 raise SchemaError(expr.where, f"'{name}': value '{value['name']}' stands twice")
             if self.holds(value.get('if'), expr.where):
                 values.append(Member(value['name'], features=self.features_of(value, expr.where)))
-        return Enum(name, values, expr.value.get('prefix'), where=expr.where, doc=expr.doc,
+        enum = Enum(name, values, expr.value.get('prefix'), where=expr.where, doc=expr.doc,
                     module=expr.module)
+        enum.header = expr.value.get('header')
+        return enum
 
     def object(self, expr, name, members):
         return Object(name, members, where=expr.where, doc=expr.doc, module=expr.module)

@@ -81,6 +81,7 @@ class Enum(Type):
     def __init__(self, name, values, prefix, **where):
         super().__init__(name, **where)
         self.values = values
+        self.header = None
         self.prefix = prefix or upper_from_camel(name)
         self.c_value = name
 

@@ -1,13 +1,13 @@
 /*
- * event.h - where the machine's asynchronous news goes.
+ * event-sink.h - where the machine's asynchronous news goes.
  *
  * Floor F0: a callback that any room may be handed, so that a lower floor can report without knowing
  * the monitors.  The typed senders, qapi_event_send_NAME, are generated (qapi/qapi-events.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef GODWIT_QAPI_EVENT_H
-#define GODWIT_QAPI_EVENT_H
+#ifndef GODWIT_UTIL_EVENT_SINK_H
+#define GODWIT_UTIL_EVENT_SINK_H
 
 #include <jansson.h>
 
