@@ -19,7 +19,7 @@ endif
 
 # ---- Sources -------------------------------------------------------------------------------------
 
-ROOMS := util io system migration monitor chardev $(patsubst %/,%,$(wildcard hw/*/)) target/riscv \
+ROOMS := util qapi io system migration monitor chardev $(patsubst %/,%,$(wildcard hw/*/)) target/riscv \
 	block net ui
 
 # feature:file without .c.  A pair of which only one half exists yet is fine.
@@ -34,8 +34,11 @@ SRCS := $(filter-out $(DROPPED) system/main.c,$(wildcard $(addsuffix /*.c,$(ROOM
 
 ifneq ($(wildcard scripts/qapi-gen.py),)
 ifneq ($(wildcard qapi/schema.json),)
-QAPI_C := $(addprefix $(BUILD)/qapi/,qapi-types.c qapi-marshal.c qapi-introspect.c)
+QAPI_C := $(addprefix $(BUILD)/qapi/qapi-,types.c commands.c events.c introspect.c)
 QAPI_STAMP := $(BUILD)/qapi.stamp
+# What an 'if' in the schema may test: one CONFIG_FEATURE for each feature that is in.
+QAPI_DEFINES := $(foreach f,$(FEATURES),$(if $(filter y,$(CONFIG_$(firstword $(subst :, ,$f)))),-D \
+	CONFIG_$(firstword $(subst :, ,$f))))
 endif
 endif
 
@@ -110,10 +113,9 @@ $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(LIB) $(LIBS)
 
 $(QAPI_C): $(QAPI_STAMP) ;
-$(QAPI_STAMP): $(wildcard qapi/*.json scripts/qapi-gen.py scripts/qapi/*.py)
+$(QAPI_STAMP): $(wildcard qapi/*.json scripts/qapi-gen.py scripts/qapi/*.py) $(CONFIG)
 	$(call say,QAPI,qapi/schema.json)
-	@mkdir -p $(BUILD)/qapi $(BUILD)/include/qapi $(BUILD)/docs
-	$(Q)python3 scripts/qapi-gen.py -o $(BUILD) qapi/schema.json
+	$(Q)python3 scripts/qapi-gen.py -o $(BUILD) $(QAPI_DEFINES) qapi/schema.json
 	@touch $@
 
 $(TRACE_C): $(TRACE_STAMP) ;
