@@ -58,6 +58,9 @@ int64_t clocks_virtual_deadline_ns(struct Clocks *clocks);
 /* Runs every timer of that clock which is due. Lock held. True if one ran. */
 bool clocks_run_timers(struct Clocks *clocks, QEMUClockType type);
 
+/* The expiry time of the next timer of any kind that the main loop serves, ns from now; -1: none. */
+int64_t clocks_poll_deadline_ns(struct Clocks *clocks);
+
 /* -icount: the vCPU thread moves virtual time itself. Lock not needed; one thread only. */
 void clocks_icount_advance(struct Clocks *clocks, uint64_t insns);
 /* -icount, all harts idle: virtual time jumps forward to ns. */

@@ -23,6 +23,19 @@ typedef struct Machine Machine;
 typedef struct MachineClass MachineClass;
 typedef struct MachineConfig MachineConfig;
 
+/*
+ * What a machine has besides the parts of system/: devices, back ends, the SaveVM registry. Calls go
+ * down, so the rooms above supply this table (hw/core/machine-layers.c) and a class names it. Lock held.
+ */
+typedef struct MachineLayerOps {
+    /* Creates the parts, before klass->init(). On failure the caller runs detach(). */
+    bool (*attach)(Machine *m, Error **errp);
+    /* Resets every device; vCPUs are stopped and are reset afterwards. */
+    void (*reset)(Machine *m);
+    /* Frees what attach() made, in any state of completeness; the vCPU threads are gone by then. */
+    void (*detach)(Machine *m);
+} MachineLayerOps;
+
 /* One per kind of machine ("virt", "none"). Immutable. */
 struct MachineClass {
     const char *name;
@@ -31,14 +44,15 @@ struct MachineClass {
     const char *default_cpu_type;   /* NULL: the machine has no CPU */
     const char *default_ram_id;     /* id of the main RAM block */
     uint64_t default_ram_size;      /* bytes */
+    const MachineLayerOps *layers;  /* NULL: a bare machine (tests) */
     /*
      * Builds RAM, vCPUs and on-board devices. Called once, by machine_new(), lock held.
-     * False with *errp set on failure; what was built is freed by machine_free().
+     * False with *errp set on failure; what was built is freed by machine_free(). May be NULL.
      */
     bool (*init)(Machine *m, Error **errp);
-    /* Called when all -device options were realized: loads firmware, writes the device tree. */
+    /* Called when all -device options were realized: loads firmware, writes the device tree. May be NULL. */
     bool (*done)(Machine *m, Error **errp);
-    void (*finalize)(Machine *m);
+    void (*finalize)(Machine *m);   /* frees m->board; may be NULL */
 };
 
 /* What the command line decided; owned by the machine after machine_new(), freed with it. */
@@ -100,19 +114,12 @@ bool machine_done(Machine *m, Error **errp);
 /* Stops and joins the vCPU threads, frees everything. Lock not held. */
 void machine_free(Machine *m);
 
-static inline void machine_lock(Machine *m)
-{
-    main_loop_lock(m->loop);
-}
-
-static inline void machine_unlock(Machine *m)
-{
-    main_loop_unlock(m->loop);
-}
-
-static inline bool machine_locked(const Machine *m)
-{
-    return main_loop_locked(m->loop);
-}
+/*
+ * The machine lock; not recursive. A vCPU thread that waits for it counts as standing between two
+ * instructions (cpu_enter_blocked() in system/cpu.h), so take it through these functions only.
+ */
+void machine_lock(Machine *m);
+void machine_unlock(Machine *m);
+bool machine_locked(const Machine *m);
 
 #endif

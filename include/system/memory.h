@@ -57,9 +57,13 @@ RAMBlock *ram_block_find(Machine *m, const char *idstr);
 /* First block, in order of creation; iterate with ->next. Lock held, or vCPUs and devices settled. */
 RAMBlock *ram_block_first(Machine *m);
 
+/* The block that holds a host address, and the offset in it; NULL if none does. Lock-free. */
+RAMBlock *ram_block_from_host(Machine *m, const void *host, ram_addr_t *offset);
+
 /* Starts tracking for client with every bit set to `initially`. Lock held. */
 void ram_dirty_start(Machine *m, DirtyClient client, bool initially);
 void ram_dirty_stop(Machine *m, DirtyClient client);
+bool ram_dirty_enabled(Machine *m, DirtyClient client);
 /* Marks bytes [offset, offset+len) of block dirty for every active client. Any thread. */
 void ram_block_set_dirty(RAMBlock *block, ram_addr_t offset, uint64_t len);
 /* True if the page is dirty for every active client: a vCPU may then open its fast store path. */
@@ -108,7 +112,8 @@ void memory_foreach(Machine *m, void (*fn)(MemoryRegion *region, void *opaque), 
 
 /*
  * Any access by physical address: RAM or device, split as the region wants it; marks dirty. Device
- * accesses take the machine lock themselves if this thread does not hold it.
+ * accesses take the machine lock themselves if this thread does not hold it. A device access made by a
+ * device (DMA aimed at registers) is refused with MEMTX_ERROR: it could recurse without end.
  */
 MemTxResult address_space_read(Machine *m, hwaddr addr, void *buf, uint64_t len);
 MemTxResult address_space_write(Machine *m, hwaddr addr, const void *buf, uint64_t len);

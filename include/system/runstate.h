@@ -60,12 +60,41 @@ bool runstate_is_running(Machine *m);   /* atomic; no lock */
 /* Changes state without starting or stopping anything. An illegal edge is an error, nothing changes. */
 bool runstate_set(Machine *m, RunState state, Error **errp);
 
+/*
+ * Where events go; the surface sets it. event is called on any thread with the lock held and must not
+ * call back into the machine. cause is meaningful for RESET and SHUTDOWN only.
+ */
+typedef enum MachineEvent {
+    MACHINE_EVENT_STOP,
+    MACHINE_EVENT_RESUME,
+    MACHINE_EVENT_RESET,
+    MACHINE_EVENT_POWERDOWN,
+    MACHINE_EVENT_SHUTDOWN,
+} MachineEvent;
+typedef struct MachineEventOps {
+    void (*event)(void *opaque, MachineEvent event, ShutdownCause cause);
+} MachineEventOps;
+void machine_set_event_ops(Machine *m, const MachineEventOps *ops, void *opaque);
+
 /* Lets every vCPU and the virtual clock run; event RESUME. No effect if running. */
 void vm_start(Machine *m);
-/* Stops vCPUs and virtual clock, drains block I/O, changes to state; event STOP if it ran. */
+/*
+ * Stops vCPUs and virtual clock, changes to state, drains I/O; event STOP. No effect if not running.
+ * Not on a vCPU's thread (see system_vmstop_request); the lock is dropped while the vCPUs come to rest.
+ */
 void vm_stop(Machine *m, RunState state);
-/* As vm_stop, and changes state even if the machine was stopped already. */
-void vm_stop_force_state(Machine *m, RunState state);
+/* As vm_stop, and changes state even if the machine was stopped already. False: I/O did not flush. */
+bool vm_stop_force_state(Machine *m, RunState state, Error **errp);
+/* Asks the main loop for vm_stop(state): for devices (I/O error, panic). Lock held, any thread. */
+void system_vmstop_request(Machine *m, RunState state);
+
+/*
+ * Drain handlers run after each stop, on the stopping thread, lock held: they finish all I/O in flight
+ * and flush it. A failure is reported by vm_stop_force_state(); the machine is stopped all the same.
+ */
+typedef bool VMDrainHandler(void *opaque, Error **errp);
+void vm_add_drain_handler(Machine *m, VMDrainHandler *cb, void *opaque);
+void vm_del_drain_handler(Machine *m, VMDrainHandler *cb, void *opaque);
 
 /*
  * Asks the main loop to reset, power down or shut down; any thread that holds the lock. exit_code is
@@ -75,22 +104,32 @@ void system_reset_request(Machine *m, ShutdownCause cause);
 void system_powerdown_request(Machine *m);
 void system_shutdown_request(Machine *m, ShutdownCause cause, int exit_code);
 
+/* -no-reboot and -no-shutdown, which the config sets and `set-action` changes. */
+void system_set_no_reboot(Machine *m, bool no_reboot);
+void system_set_no_shutdown(Machine *m, bool no_shutdown);
+
 /* The exit code and cause of a machine whose main loop has ended. */
 int system_exit_code(Machine *m);
 ShutdownCause system_shutdown_cause(Machine *m);
 
-/* Called on the main loop's thread, lock held, after each change between running and not running. */
+/* Called on the thread that starts or stops the machine, lock held, after each change between running and not running. */
 typedef void VMChangeStateHandler(void *opaque, bool running, RunState state);
 typedef struct VMChangeStateEntry VMChangeStateEntry;
 VMChangeStateEntry *vm_add_change_state_handler(Machine *m, VMChangeStateHandler *cb, void *opaque);
 void vm_del_change_state_handler(VMChangeStateEntry *entry);
 
-/* Resets every registered reset handler, then every device (hw/qdev.h), then the vCPUs. */
+/*
+ * Runs every registered reset handler, then resets every device (MachineLayerOps), then the vCPUs.
+ * vCPUs must be paused; system_reset_request() sees to it.
+ */
 typedef void ResetHandler(void *opaque);
 void system_register_reset(Machine *m, ResetHandler *handler, void *opaque);
 void system_unregister_reset(Machine *m, ResetHandler *handler, void *opaque);
 void system_reset(Machine *m, ShutdownCause cause);
 /* Powerdown button listeners (none on virt: then POWERDOWN is an event only). */
 void system_register_powerdown(Machine *m, ResetHandler *handler, void *opaque);
+
+struct RunStateSlot *runstate_new(Machine *m);
+void runstate_free(struct RunStateSlot *slot);
 
 #endif
