@@ -61,7 +61,8 @@ struct MachineConfig {
     uint8_t uuid[16];
     bool uuid_set;
     uint64_t ram_size;          /* bytes, multiple of 4096 */
-    char *memory_backend;       /* id of a memory-backend object or NULL */
+    struct UserObjects *objects;    /* -object (hw/user-object.h); borrowed, may be NULL */
+    char *memory_backend;       /* id of a memory-backend object in there, or NULL */
     unsigned cpus;              /* harts present, 1 … max_cpus */
     char *cpu_model;            /* "rv64,zba=off"; NULL: default */
     char *firmware;             /* -bios; NULL: default */
