@@ -93,6 +93,12 @@ bool qdev_realize(DeviceState *dev, Error **errp);
  * An unknown driver or property is an error that lists what would be right.
  */
 DeviceState *qdev_device_add(Machine *m, const json_t *options, Error **errp);
+/*
+ * -global: a default that every device of that driver made from now on has; value is borrowed. A driver or
+ * property that does not exist is an error that names it.
+ */
+bool qdev_add_global(Machine *m, const char *driver, const char *property, const json_t *value,
+                     Error **errp);
 /* Unrealizes and frees. */
 void qdev_free(DeviceState *dev);
 

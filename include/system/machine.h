@@ -92,6 +92,7 @@ struct Machine {
     struct CharLayer *chardevs;     /* chardev/char.h */
     struct UiLayer *ui;             /* ui/console.h */
     struct EventSink *events;       /* where QMP events go; may be NULL (monitor/) */
+    struct Chardev *serial;         /* the first serial port's other end, set before machine_done() */
     void *board;                    /* private to klass */
     char *kernel_cmdline;
 };
