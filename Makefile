@@ -75,7 +75,7 @@ Q := @
 endif
 
 .PHONY: all check check-build check-unit check-guest check-floors check-asan check-ubsan check-tsan \
-	check-sanitized install bench fuzz format lint help clean distclean docs
+	check-sanitized reconfigure install bench fuzz format lint help clean distclean docs
 
 all: $(LIB) $(PROGRAM) $(GEN_STAMPS)
 
@@ -132,6 +132,9 @@ config.mak: configure
 	./configure $(CONFIGURE_ARGS)
 $(BUILD)/config.mak: configure
 	./configure --build-dir=$(BUILD) $(CONFIGURE_ARGS)
+
+reconfigure:
+	./configure $(CONFIGURE_ARGS)
 
 -include $(ALL_OBJS:.o=.d)
 
@@ -191,7 +194,7 @@ clean:
 		$(BUILD)/include/trace $(BUILD)/*.a $(BUILD)/*.stamp $(BUILD)/*.list $(BUILD)/godwit
 
 distclean:
-	rm -rf build build-asan build-ubsan build-tsan config.mak
+	rm -rf build build-asan build-ubsan build-tsan build-ci config.mak
 
 help:
 	@sed -n 's/^#: //p' Makefile
