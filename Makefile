@@ -19,7 +19,7 @@ endif
 
 # ---- Sources -------------------------------------------------------------------------------------
 
-ROOMS := util qapi io system migration monitor chardev $(patsubst %/,%,$(wildcard hw/*/)) target/riscv \
+ROOMS := util qapi io system migration monitor cli chardev $(patsubst %/,%,$(wildcard hw/*/)) target/riscv \
 	block net ui
 
 # feature:file without .c.  A pair of which only one half exists yet is fine.
