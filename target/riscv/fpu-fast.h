@@ -123,12 +123,11 @@ static inline uint32_t fpu_f32_fma(FpuCtx *ctx, uint32_t a, uint32_t b, uint32_t
     return fpu_fast_ok(ctx) && fpu_f32_safe(r) && !tie ? r : fpu_soft_f32_fma(ctx, a, b, c);
 }
 
-/* fma() is exact, and one instruction where the host has it, if behind the library's dispatch. */
 static inline uint64_t fpu_f64_fma(FpuCtx *ctx, uint64_t a, uint64_t b, uint64_t c, unsigned neg)
 {
     a ^= neg & FPU_NEG_PRODUCT ? FPU_F64_SIGN : 0;
     c ^= neg & FPU_NEG_ADDEND ? FPU_F64_SIGN : 0;
-    if (fpu_fast_ok(ctx)) {
+    if (fpu_fast_ok(ctx) && fpu_host_has_fma()) {
         uint64_t r = fpu_f64_bits(fma(fpu_f64_host(a), fpu_f64_host(b), fpu_f64_host(c)));
         if (fpu_f64_safe(r)) {
             return r;

@@ -62,6 +62,21 @@ static inline bool fpu_fast_ok(const FpuCtx *ctx)
     return FPU_LIKELY(ctx->rm == FPU_RNE && (ctx->flags & FPU_NX));
 }
 
+/*
+ * Is the C library's fma() an instruction? It is right everywhere, but slower than the soft core
+ * where it is not: x86-64 hosts before FMA3, and virtual machines that hide it.
+ */
+static inline bool fpu_host_has_fma(void)
+{
+#if defined(FP_FAST_FMA) || defined(__ARM_FEATURE_FMA)
+    return true;
+#elif defined(__x86_64__)
+    return __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
 static inline bool fpu_f32_finite(uint32_t a)
 {
     return FPU_LIKELY((a << 1) < 0xffu << 24);
