@@ -1,5 +1,5 @@
 /*
- * The host's binary32 and binary64: bit patterns to numbers and back, and when its results may stand.
+ * The host's binary32 and binary64: bit patterns to numbers and back, and when results may stand.
  *
  * Floor: lobby (target/riscv), included by fpu-fast.h only.
  * Threads and locks: none.
