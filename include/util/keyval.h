@@ -19,6 +19,9 @@
 
 /* Parses text; implied_key may be NULL. A new reference, or NULL with *errp naming what is wrong. */
 json_t *keyval_parse(const char *text, const char *implied_key, Error **errp);
+/* As above; keys in the NULL-terminated list_keys may stand several times and become arrays. */
+json_t *keyval_parse_multi(const char *text, const char *implied_key, const char *const *list_keys,
+                           Error **errp);
 
 /*
  * Readers for values that may be typed JSON or a string ("on", "0x10", "64M"). Each leaves *out alone
