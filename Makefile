@@ -64,7 +64,7 @@ UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(BUILD)/obj/%.o) $(UNIT_LIB_OBJS)
 
 ALL_OBJS := $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS)
-INCLUDES := -D_GNU_SOURCE -I$(BUILD)/include -Iinclude -I.
+INCLUDES := -I$(BUILD)/include -Iinclude -I.
 
 ifeq ($(V),1)
 say = @:
