@@ -6,7 +6,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#define _GNU_SOURCE /* F_DUPFD_CLOEXEC */
 #include "util/fdset.h"
 
 #include <errno.h>

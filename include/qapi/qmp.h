@@ -12,6 +12,11 @@
 
 #include "qapi/marshal.h"
 
+/* The QEMU whose protocol is spoken: clients ask for at least 6.2 and look up the rest. */
+#define QMP_VERSION_MAJOR 7
+#define QMP_VERSION_MINOR 2
+#define QMP_VERSION_MICRO 0
+
 typedef struct Machine Machine;
 typedef struct Monitor Monitor;
 typedef struct MonitorHub MonitorHub;

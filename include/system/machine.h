@@ -93,6 +93,7 @@ struct Machine {
     struct UiLayer *ui;             /* ui/console.h */
     struct EventSink *events;       /* where QMP events go; may be NULL (monitor/) */
     struct Chardev *serial;         /* the first serial port's other end, set before machine_done() */
+    struct FdSets *fdsets;          /* util/fdset.h: /dev/fdset/N; NULL if there are none */
     void *board;                    /* private to klass */
     char *kernel_cmdline;
 };
