@@ -42,13 +42,18 @@ QAPI_DEFINES := $(foreach f,$(FEATURES),$(if $(filter y,$(CONFIG_$(firstword $(s
 endif
 endif
 
+# The schema that the unit tests of the generator and of the QMP server speak.
+TEST_QAPI_C := $(addprefix $(BUILD)/qapi/test_qapi-,types.c commands.c events.c introspect.c)
+TEST_QAPI_STAMP := $(BUILD)/qapi-test.stamp
+TEST_QAPI_LIB := $(BUILD)/libqapi-test.a
+
 TRACE_EVENTS := $(wildcard trace-events $(addsuffix /trace-events,$(ROOMS)))
 TRACE_NAMES := $(subst /,-,$(patsubst %/,%,$(patsubst ./,root/,$(dir $(TRACE_EVENTS)))))
 TRACE_C := $(patsubst %,$(BUILD)/trace/%.c,$(TRACE_NAMES) all)
 TRACE_STAMP := $(BUILD)/trace.stamp
 
 GEN_C := $(QAPI_C) $(TRACE_C)
-GEN_STAMPS := $(QAPI_STAMP) $(TRACE_STAMP)
+GEN_STAMPS := $(QAPI_STAMP) $(TEST_QAPI_STAMP) $(TRACE_STAMP)
 
 # ---- Objects, library, program -------------------------------------------------------------------
 
@@ -63,7 +68,8 @@ UNIT_TESTS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(BUILD)/obj/%.o) $(UNIT_LIB_OBJS)
 
-ALL_OBJS := $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS)
+TEST_QAPI_OBJS := $(TEST_QAPI_C:$(BUILD)/%.c=$(BUILD)/obj/gen/%.o)
+ALL_OBJS := $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS) $(TEST_QAPI_OBJS)
 INCLUDES := -I$(BUILD)/include -Iinclude -I.
 
 ifeq ($(V),1)
@@ -107,15 +113,25 @@ $(BUILD)/godwit: $(MAIN_OBJ) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
 
-$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(LIB)
+$(TEST_QAPI_LIB): $(TEST_QAPI_OBJS)
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
+
+$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(LIB)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(LIB) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(LIB) $(LIBS)
 
 $(QAPI_C): $(QAPI_STAMP) ;
 $(QAPI_STAMP): $(wildcard qapi/*.json scripts/qapi-gen.py scripts/qapi/*.py) $(CONFIG)
 	$(call say,QAPI,qapi/schema.json)
 	$(Q)python3 scripts/qapi-gen.py -o $(BUILD) $(QAPI_DEFINES) qapi/schema.json
+	@touch $@
+
+$(TEST_QAPI_C): $(TEST_QAPI_STAMP) ;
+$(TEST_QAPI_STAMP): tests/unit/qapi-test.json $(wildcard scripts/qapi-gen.py scripts/qapi/*.py)
+	$(call say,QAPI,$<)
+	$(Q)python3 scripts/qapi-gen.py -o $(BUILD) -p test_ $<
 	@touch $@
 
 $(TRACE_C): $(TRACE_STAMP) ;
