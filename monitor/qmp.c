@@ -238,7 +238,8 @@ static Aftermath run_queue(Monitor *mon)
     QmpSession *qmp = mon->qmp;
     Aftermath result = CLIENT_STAYS;
     while (result != MONITOR_FREED && qmp->running == 0 && !g_queue_is_empty(&qmp->requests)) {
-        result = MAX(result, run_request(mon, g_queue_pop_head(&qmp->requests)));
+        Aftermath one = run_request(mon, g_queue_pop_head(&qmp->requests));
+        result = MAX(result, one);
     }
     return result;
 }
