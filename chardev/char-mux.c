@@ -1,0 +1,115 @@
+/*
+ * char-mux.c - one terminal for several users: the Ctrl-A commands of mon:stdio.
+ *
+ * Lobby, private to chardev/.  Main loop's thread, machine lock held.
+ * Invariant: an escape is obeyed even while the front end in focus takes no input.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "block/block.h"
+#include "chardev/char-priv.h"
+#include "system/runstate.h"
+
+#define CTRL_A 0x01
+
+static const char mux_help[] =
+    "\r\n"
+    "Ctrl-A h    this help\r\n"
+    "Ctrl-A x    end the emulator\r\n"
+    "Ctrl-A s    write cached disk data to the images\r\n"
+    "Ctrl-A b    send a break\r\n"
+    "Ctrl-A c    turn to the next user of this terminal (console, monitor)\r\n"
+    "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
+
+void char_mux_set_focus(Chardev *chr, unsigned focus)
+{
+    CharFrontend *from = &chr->frontends[chr->focus], *to = &chr->frontends[focus];
+    if (from->ops && from->ops->event) {
+        from->ops->event(from->opaque, CHR_EVENT_MUX_OUT);
+    }
+    chr->focus = focus;
+    chr->held_len = 0;
+    if (to->ops && to->ops->event) {
+        to->ops->event(to->opaque, CHR_EVENT_MUX_IN);
+    }
+}
+
+static void next_focus(Chardev *chr)
+{
+    for (unsigned i = 1; i < CHAR_FRONTENDS_MAX; i++) {
+        unsigned candidate = (chr->focus + i) % CHAR_FRONTENDS_MAX;
+        if (chr->frontends[candidate].ops) {
+            char_mux_set_focus(chr, candidate);
+            return;
+        }
+    }
+}
+
+static void command(Chardev *chr, uint8_t byte)
+{
+    switch (byte) {
+    case 'h':
+    case '?':
+        char_write_all(chr, (const uint8_t *)mux_help, strlen(mux_help));
+        break;
+    case 'x':
+        system_shutdown_request(chr->machine, SHUTDOWN_CAUSE_HOST_UI, 0);
+        break;
+    case 's':
+        block_flush_all(chr->machine);
+        break;
+    case 'b':
+        chardev_break(chr);
+        break;
+    case 'c':
+        next_focus(chr);
+        break;
+    default:
+        break;
+    }
+}
+
+static void hold(Chardev *chr, uint8_t byte)
+{
+    if (chr->held_len < sizeof(chr->held)) {
+        chr->held[chr->held_len++] = byte;
+    }
+}
+
+void char_mux_deliver(Chardev *chr)
+{
+    CharFrontend *fe = &chr->frontends[chr->focus];
+    while (fe->ops && chr->held_len) {
+        size_t n = MIN(fe->ops->can_receive(fe->opaque), chr->held_len);
+        if (n == 0) {
+            return;
+        }
+        uint8_t bytes[sizeof(chr->held)];
+        memcpy(bytes, chr->held, n);
+        chr->held_len -= n;
+        memmove(chr->held, chr->held + n, chr->held_len);
+        fe->ops->receive(fe->opaque, bytes, n);
+    }
+}
+
+void char_mux_receive(Chardev *chr, const uint8_t *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (chr->escape_seen) {
+            chr->escape_seen = false;
+            if (buf[i] == CTRL_A) {
+                hold(chr, CTRL_A);
+            } else {
+                char_mux_deliver(chr);
+                command(chr, buf[i]);
+            }
+        } else if (buf[i] == CTRL_A) {
+            chr->escape_seen = true;
+        } else {
+            hold(chr, buf[i]);
+        }
+    }
+    char_mux_deliver(chr);
+}
