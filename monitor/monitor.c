@@ -18,6 +18,7 @@ struct MonitorHub {
     MonitorHubConfig config;
     FdSets *own_fdsets;
     GPtrArray *monitors;    /* of Monitor */
+    bool migrate_events;
     GMutex lock;            /* guards events */
     GQueue events;          /* of json_t */
 };
@@ -119,6 +120,16 @@ const QmpCommandTable *monitor_hub_commands(MonitorHub *hub)
 const CommandLineOption *monitor_hub_options(MonitorHub *hub)
 {
     return hub->config.options;
+}
+
+bool monitor_hub_migrate_events(MonitorHub *hub)
+{
+    return hub->migrate_events;
+}
+
+void monitor_hub_set_migrate_events(MonitorHub *hub, bool on)
+{
+    hub->migrate_events = on;
 }
 
 /* ------------------------------------------------------------------ monitors */

@@ -58,6 +58,10 @@ FdSets *monitor_hub_fdsets(MonitorHub *hub);
 const QmpCommandTable *monitor_hub_commands(MonitorHub *hub);
 const CommandLineOption *monitor_hub_options(MonitorHub *hub);
 
+/* The migration capability 'events': whether a client wants to hear of migrations. */
+bool monitor_hub_migrate_events(MonitorHub *hub);
+void monitor_hub_set_migrate_events(MonitorHub *hub, bool on);
+
 /* Takes all of buf: queues it if the client is slow. */
 typedef struct MonitorTransport {
     void (*write)(void *opaque, const char *buf, size_t len);

@@ -69,26 +69,27 @@ class Doc:
             else:
                 current.append(line)
 
-    def check(self, name, members, features, where):
-        """The block must describe just what the definition has."""
+    def check(self, name, members, features, dropped):
+        """The block must describe just what the definition has; `dropped` it may describe."""
         if self.name != name:
             raise SchemaError(self.where,
                               f"documentation is of '{self.name}', the definition is of '{name}'")
-        check_names(self.where, name, 'member', self.members, members)
-        check_names(self.where, name, 'feature', self.features, features)
+        described = [m for m in self.members if m not in dropped]
+        check_names(self, name, 'member', self.members, described, members)
+        check_names(self, name, 'feature', self.features, list(self.features), features)
         if not ''.join(self.body).strip():
             raise SchemaError(self.where, f"documentation of '{name}' does not say what it is")
 
 
-def check_names(where, owner, what, documented, real):
-    for name in documented:
+def check_names(doc, owner, what, texts, described, real):
+    for name in described:
         if name not in real:
-            raise SchemaError(where, f"'{owner}' documents {what} '{name}', which it has not")
-        if not ''.join(documented[name]).strip():
-            raise SchemaError(where, f"'{owner}' says nothing of its {what} '{name}'")
+            raise SchemaError(doc.where, f"'{owner}' documents {what} '{name}', which it has not")
+        if not ''.join(texts[name]).strip():
+            raise SchemaError(doc.where, f"'{owner}' says nothing of its {what} '{name}'")
     for name in real:
-        if name not in documented:
-            raise SchemaError(where, f"'{owner}' does not document its {what} '{name}'")
+        if name not in described:
+            raise SchemaError(doc.where, f"'{owner}' does not document its {what} '{name}'")
 
 
 def plain(lines):

@@ -13,7 +13,7 @@ def resolve(schema):
     for entity in entities:
         link(schema, entity)
     for entity in entities:
-        check(entity)
+        check(entity, schema.dropped.get(entity.name, set()))
     order(schema)
     for name, where in schema.pending.items():
         if not any(c.name == name for c in schema.commands):
@@ -96,7 +96,8 @@ def link_arg(schema, entity, suffix):
 
 # -- everything is checked against the rest ----------------------------------------------------------
 
-def check(entity):
+def check(entity, dropped):
+    """dropped: names of members that may be documented although an 'if' has left them out."""
     documented = []
     if isinstance(entity, Enum):
         documented = entity.values
@@ -110,7 +111,7 @@ def check(entity):
         check_alternate(entity)
     elif entity.arg is not None and entity.arg.implicit:
         documented = entity.arg.members
-    entity.doc.check(entity.name, [m.name for m in documented], entity.features, entity.where)
+    entity.doc.check(entity.name, [m.name for m in documented], entity.features, dropped)
 
 
 def check_bases(obj):

@@ -39,6 +39,7 @@ class Schema:
         self.events = []
         self.texts = []
         self.pending = {}
+        self.dropped = {}   # owner -> names of members that an 'if' has left out
         self.names = set(self.types)
         for expr in exprs:
             self.define(expr)
@@ -143,7 +144,7 @@ class Schema:
         for key, value in data.items():
             optional = key.startswith('*')
             name = key[1:] if optional else key
-            if not NAME.match(name) or name != name.lower():
+            if not NAME.match(name) or name not in (name.lower(), name.upper()):
                 raise SchemaError(where, f"'{owner}': bad member name '{key}'")
             if name.startswith(('has-', 'has_')) or name == 'u':
                 raise SchemaError(where, f"'{owner}': member name '{key}' is reserved")
@@ -155,6 +156,8 @@ class Schema:
             if self.holds(value.get('if'), where):
                 members.append(Member(name, value['type'], optional,
                                       self.features_of(value, where)))
+            else:
+                self.dropped.setdefault(owner, set()).add(name)
         return members
 
     def define_enum(self, expr, name):
@@ -174,6 +177,8 @@ class Schema:
                 raise SchemaError(expr.where, f"'{name}': value '{value['name']}' stands twice")
             if self.holds(value.get('if'), expr.where):
                 values.append(Member(value['name'], features=self.features_of(value, expr.where)))
+            else:
+                self.dropped.setdefault(name, set()).add(value['name'])
         enum = Enum(name, values, expr.value.get('prefix'), where=expr.where, doc=expr.doc,
                     module=expr.module)
         enum.header = expr.value.get('header')
