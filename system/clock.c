@@ -44,6 +44,7 @@ struct Clocks {
     _Atomic int64_t icount_ns;      /* virtual time with -icount */
     uint64_t arm_count;             /* timer_mod() calls so far */
     QEMUTimer *timers[QEMU_CLOCK_MAX];
+    _Atomic int64_t deadline_ns;    /* virtual time of the first timer that depends on it */
 };
 
 static int64_t clocks_host_ns(clockid_t id)
@@ -123,6 +124,19 @@ QEMUTimer *timer_new_ns(Machine *m, QEMUClockType type, QEMUTimerCB *cb, void *o
     return timer;
 }
 
+/* Recomputes the deadline that threads without the lock read; after each change of a list's head. */
+static void clocks_update_deadline(struct Clocks *c)
+{
+    const QEMUTimer *virtual = c->timers[QEMU_CLOCK_VIRTUAL];
+    const QEMUTimer *host = c->icount ? c->timers[QEMU_CLOCK_HOST] : NULL;
+    int64_t deadline = virtual ? virtual->expire_ns : INT64_MAX;
+    if (host) {
+        int64_t at = host->expire_ns > c->rtc_base_ns ? host->expire_ns - c->rtc_base_ns : 0;
+        deadline = at < deadline ? at : deadline;
+    }
+    atomic_store(&c->deadline_ns, deadline);
+}
+
 void timer_free(QEMUTimer *timer)
 {
     if (timer) {
@@ -142,6 +156,7 @@ void timer_del(QEMUTimer *timer)
     }
     *at = timer->next;
     timer->armed = false;
+    clocks_update_deadline(timer->clocks);
 }
 
 /* True if instructions and not the host's time decide when timers of this clock fire. */
@@ -166,6 +181,7 @@ void timer_mod(QEMUTimer *timer, int64_t expire_ns)
     if (at != &c->timers[timer->type]) {
         return;
     }
+    clocks_update_deadline(c);
     /* The nearest deadline moved: whoever sleeps or counts towards the old one must know. */
     if (clocks_is_counted(c, timer->type)) {
         vcpus_icount_recompute(c->machine);
@@ -186,14 +202,7 @@ uint64_t timer_expire_time_ns(const QEMUTimer *timer)
 
 int64_t clocks_virtual_deadline_ns(struct Clocks *c)
 {
-    const QEMUTimer *virtual = c->timers[QEMU_CLOCK_VIRTUAL];
-    const QEMUTimer *host = c->icount ? c->timers[QEMU_CLOCK_HOST] : NULL;
-    int64_t deadline = virtual ? virtual->expire_ns : INT64_MAX;
-    if (host) {
-        int64_t at = host->expire_ns > c->rtc_base_ns ? host->expire_ns - c->rtc_base_ns : 0;
-        deadline = at < deadline ? at : deadline;
-    }
-    return deadline;
+    return atomic_load(&c->deadline_ns);
 }
 
 /* The first due timer of the list that was armed before `limit`, or NULL. */
@@ -294,6 +303,7 @@ struct Clocks *clocks_new(Machine *m)
     c->icount = m->config->icount;
     c->icount_shift = m->config->icount_shift;
     c->rtc_base_ns = m->config->rtc_base_ns;
+    atomic_store(&c->deadline_ns, INT64_MAX);
     main_loop_set_timers(m->loop, clocks_loop_deadline, clocks_loop_run, c);
     return c;
 }

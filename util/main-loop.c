@@ -64,6 +64,15 @@ void main_loop_lock(MainLoop *loop)
     atomic_store_explicit(&loop->owner, &main_loop_self, memory_order_relaxed);
 }
 
+bool main_loop_trylock(MainLoop *loop)
+{
+    if (!g_mutex_trylock(&loop->lock)) {
+        return false;
+    }
+    atomic_store_explicit(&loop->owner, &main_loop_self, memory_order_relaxed);
+    return true;
+}
+
 void main_loop_unlock(MainLoop *loop)
 {
     atomic_store_explicit(&loop->owner, NULL, memory_order_relaxed);

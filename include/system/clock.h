@@ -53,7 +53,7 @@ void clocks_free(struct Clocks *clocks);
 void clocks_enable_virtual(struct Clocks *clocks, bool on);
 /* Sets virtual time, for a machine that arrives. The clock must stand still. Lock held. */
 void clocks_set_virtual_ns(struct Clocks *clocks, int64_t ns);
-/* Next expiry among the virtual clock's timers, absolute ns, or INT64_MAX. Lock held. */
+/* Next expiry among the virtual clock's timers, absolute ns, or INT64_MAX. Any thread. */
 int64_t clocks_virtual_deadline_ns(struct Clocks *clocks);
 /* Runs every timer of that clock which is due. Lock held. True if one ran. */
 bool clocks_run_timers(struct Clocks *clocks, QEMUClockType type);

@@ -29,7 +29,8 @@ typedef struct CPUOps {
      * Runs guest code on the calling vCPU thread, lock not held, until one of CPUExit. budget: the
      * number of instructions that may retire at most; reduced by those that did, exactly. Leaving
      * early on exit_request and entering again must not be visible to the guest. A hart that runs
-     * wfi with nothing pending returns HALTED; the runner then sets cpu->halted.
+     * wfi with nothing pending returns HALTED; the runner then sets cpu->halted. Pending interrupts
+     * are looked at on entry.
      */
     CPUExit (*exec)(CPUState *cpu, uint64_t *budget);
     /* True if a halted hart must wake: an enabled interrupt is pending. Any thread; takes no lock. */
@@ -63,7 +64,7 @@ struct CPUState {
     int thread_id;              /* host tid, 0 before the thread runs */
     atomic_int exit_request;    /* exec polls it between blocks; set by cpu_kick() */
     atomic_bool halted;
-    struct VCPUThread *runner;  /* private to system/cpus.c */
+    struct VCPUThread *runner;  /* private to system/cpus.c; set while threads exist */
     const char *qom_path;
 };
 
@@ -92,6 +93,13 @@ void async_run_on_cpu(CPUState *cpu, RunOnCPUFunc *func, void *opaque);
  */
 void vcpus_pause_all(Machine *m);
 void vcpus_resume_all(Machine *m);
+/*
+ * The calling vCPU's thread rests from the next boundary on, until vcpus_resume_all(): for guest code
+ * that asked for a reset or a shutdown, which the main loop performs. No effect on other threads.
+ */
+void vcpus_stop_current(void);
+/* Resets every vCPU; they are paused. Lock held. */
+void vcpus_reset_all(Machine *m);
 /*
  * Every vCPU passes a boundary between two instructions and drops its fast store path before its next
  * store. Lock held or not (it is never dropped); not a vCPU. docs/devel/dirty-tracking.md has the proof.
@@ -133,8 +141,9 @@ void vcpus_icount_recompute(Machine *m);
 struct VCPUs *vcpus_new(Machine *m);
 /* Creates the threads, paused. Lock held. */
 bool vcpus_start_threads(Machine *m);
-/* Ends and joins the threads; then ops->finalize for each vCPU. Lock not held. */
+/* Ends and joins the threads. Lock not held. */
 void vcpus_stop_threads(Machine *m);
+/* Calls ops->finalize for each vCPU. */
 void vcpus_free(struct VCPUs *vcpus);
 
 #endif

@@ -57,6 +57,9 @@ const char *shutdown_cause_name(ShutdownCause cause);
 RunState runstate_get(Machine *m);      /* atomic; no lock */
 bool runstate_is_running(Machine *m);   /* atomic; no lock */
 
+/* True in a state that only a reset leaves: `cont` is refused then. Atomic; no lock. */
+bool runstate_needs_reset(Machine *m);
+
 /* Changes state without starting or stopping anything. An illegal edge is an error, nothing changes. */
 bool runstate_set(Machine *m, RunState state, Error **errp);
 
@@ -83,7 +86,10 @@ void vm_start(Machine *m);
  * Not on a vCPU's thread (see system_vmstop_request); the lock is dropped while the vCPUs come to rest.
  */
 void vm_stop(Machine *m, RunState state);
-/* As vm_stop, and changes state even if the machine was stopped already. False: I/O did not flush. */
+/*
+ * As vm_stop, and changes state even if the machine was stopped already. A reset that the guest has
+ * asked for happens first. False: I/O did not flush, the edge is illegal, or the guest is shutting down.
+ */
 bool vm_stop_force_state(Machine *m, RunState state, Error **errp);
 /* Asks the main loop for vm_stop(state): for devices (I/O error, panic). Lock held, any thread. */
 void system_vmstop_request(Machine *m, RunState state);

@@ -38,6 +38,8 @@ void main_loop_wake(MainLoop *loop);
 
 /* The loop's lock. Not recursive. main_loop_locked() tells whether this thread holds it. */
 void main_loop_lock(MainLoop *loop);
+/* Takes the lock if that needs no waiting. */
+bool main_loop_trylock(MainLoop *loop);
 void main_loop_unlock(MainLoop *loop);
 bool main_loop_locked(const MainLoop *loop);
 
