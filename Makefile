@@ -69,7 +69,14 @@ UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(BUILD)/obj/%.o) $(UNIT_LIB_OBJS)
 
 TEST_QAPI_OBJS := $(TEST_QAPI_C:$(BUILD)/%.c=$(BUILD)/obj/gen/%.o)
-ALL_OBJS := $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS) $(TEST_QAPI_OBJS)
+# GLib's locks, explained to ThreadSanitizer; see tests/tsan-glib.c.
+ifneq ($(findstring thread,$(SANITIZERS)),)
+TSAN_OBJ := $(BUILD)/obj/tests/tsan-glib.o
+TSAN_WRAP := $(BUILD)/tsan.wrap
+TSAN_LINK := $(TSAN_OBJ) @$(TSAN_WRAP)
+endif
+
+ALL_OBJS := $(TSAN_OBJ) $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS) $(TEST_QAPI_OBJS)
 INCLUDES := -I$(BUILD)/include -Iinclude -I.
 
 ifeq ($(V),1)
@@ -80,7 +87,7 @@ say = @printf '  %-7s %s\n' $(1) $(2)
 Q := @
 endif
 
-.PHONY: all check check-build check-unit check-guest check-floors check-asan check-ubsan check-tsan \
+.PHONY: all check check-build check-unit check-guest check-floors check-interop check-asan check-ubsan check-tsan \
 	check-sanitized reconfigure install bench fuzz format lint help clean distclean docs
 
 all: $(LIB) $(PROGRAM) $(GEN_STAMPS)
@@ -109,18 +116,21 @@ $(LIB): $(OBJS) $(BUILD)/objs.list
 	@rm -f $@
 	$(Q)ar rcs $@ $(OBJS)
 
-$(BUILD)/godwit: $(MAIN_OBJ) $(LIB)
+$(BUILD)/godwit: $(MAIN_OBJ) $(LIB) $(TSAN_WRAP)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJ) $(TSAN_LINK) $(LIB) $(LIBS)
 
 $(TEST_QAPI_LIB): $(TEST_QAPI_OBJS)
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $^
 
-$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(LIB)
+$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(LIB) $(TSAN_WRAP)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(LIB) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(TSAN_LINK) $(LIB) $(LIBS)
+
+$(BUILD)/tsan.wrap: $(TSAN_OBJ)
+	$(Q)nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p' > $@
 
 $(QAPI_C): $(QAPI_STAMP) ;
 $(QAPI_STAMP): $(wildcard qapi/*.json scripts/qapi-gen.py scripts/qapi/*.py) $(CONFIG)
@@ -173,6 +183,10 @@ check-guest: check-build
 
 check-floors:
 	@scripts/check-floors
+
+# Side by side with the distribution's emulator, where it is installed.
+check-interop: check-build
+	@$(RUN_TESTS) $(if $(wildcard tests/interop/run),--long tests/interop/run)
 
 # Each sanitizer has a build directory of its own, and runs the unit and guest tests there.
 check-asan: SAN := address
