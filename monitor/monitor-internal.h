@@ -6,6 +6,7 @@
 #ifndef GODWIT_MONITOR_MONITOR_INTERNAL_H
 #define GODWIT_MONITOR_MONITOR_INTERNAL_H
 
+#include "chardev/char.h"
 #include "monitor/json-framer.h"
 #include "monitor/hub.h"
 
@@ -52,6 +53,13 @@ void qmp_session_write(QmpSession *qmp, const json_t *message);
 
 /* Closes and forgets every named descriptor. */
 void monitor_drop_fds(Monitor *mon);
+
+/* A monitor of each kind on chr, until monitor_detach(); fails if chr is taken. */
+bool monitor_qmp_connect(MonitorHub *hub, Chardev *chr, bool pretty, Error **errp);
+bool monitor_hmp_connect(MonitorHub *hub, Chardev *chr, Error **errp);
+
+/* What the hub's config has as `opaque`. */
+void *monitor_hub_opaque(MonitorHub *hub);
 
 /* Closes all descriptors in an array and empties it. */
 void monitor_close_fds(GArray *fds);

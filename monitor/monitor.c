@@ -13,6 +13,8 @@
 
 #include <unistd.h>
 
+#include "system/machine.h"
+
 struct MonitorHub {
     EventSink sink;         /* first: emit() finds the hub by it */
     MonitorHubConfig config;
@@ -100,6 +102,22 @@ void monitor_hub_free(MonitorHub *hub)
     g_mutex_clear(&hub->lock);
     fdsets_free(hub->own_fdsets);
     g_free(hub);
+}
+
+MonitorHub *monitor_hub_of(Machine *m)
+{
+    bool ours = m->events && m->events->emit == emit_event;
+    return ours ? (MonitorHub *)m->events : NULL;
+}
+
+void *monitor_hub_opaque(MonitorHub *hub)
+{
+    return hub->config.opaque;
+}
+
+void monitor_hub_set_options(MonitorHub *hub, const CommandLineOption *options)
+{
+    hub->config.options = options;
 }
 
 Machine *monitor_hub_machine(MonitorHub *hub)

@@ -221,6 +221,8 @@ static Aftermath run_request(Monitor *mon, QmpRequest *request)
         }
         monitor_hub_flush_events(mon->hub);
         qmp_session_write(qmp, reply);
+        /* A write may find that the peer is gone. */
+        same_client = qmp->open && qmp->number == number;
     }
     json_decref(reply);
     request_free(request);

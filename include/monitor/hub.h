@@ -48,6 +48,11 @@ MonitorHub *monitor_hub_new(const MonitorHubConfig *config);
 /* Frees the hub and every monitor in it.  No other thread may emit events any more. */
 void monitor_hub_free(MonitorHub *hub);
 
+/* The hub of a machine between monitor_attach() and monitor_detach(), else NULL. */
+MonitorHub *monitor_hub_of(Machine *m);
+/* What query-command-line-options tells; a borrowed table. */
+void monitor_hub_set_options(MonitorHub *hub, const CommandLineOption *options);
+
 /* Where events go: each reaches every QMP client that has ended its negotiation.  Any thread. */
 EventSink *monitor_hub_sink(MonitorHub *hub);
 /* Writes the events that wait. */
