@@ -19,6 +19,8 @@ extern const DeviceClass pflash_cfi01_class;
 extern const DeviceClass serial_mm_class;
 extern const DeviceClass sifive_plic_class;
 extern const DeviceClass sifive_test_class;
+extern const DeviceClass virtio_mmio_class;
+extern const DeviceClass virtio_rng_class;
 
 static const DeviceClass *const table[] = {
     &aclint_swi_class,
@@ -31,6 +33,8 @@ static const DeviceClass *const table[] = {
     &goldfish_rtc_class,
     &pflash_cfi01_class,
     &fw_cfg_class,
+    &virtio_mmio_class,
+    &virtio_rng_class,
     NULL,
 };
 

@@ -26,6 +26,7 @@
 #include "hw/serial.h"
 #include "hw/sysbus.h"
 #include "hw/user-object.h"
+#include "hw/virtio.h"
 #include "migration/register.h"
 #include "target/riscv.h"
 #include "util/keyval.h"
@@ -152,6 +153,18 @@ static bool create_interrupt_controllers(Machine *m, Error **errp)
     return board->plic;
 }
 
+static bool create_virtio_slots(Machine *m, Error **errp)
+{
+    VirtBoard *board = m->board;
+    for (unsigned i = 0; i < VIRT_VIRTIO_COUNT; i++) {
+        if (!virtio_mmio_create(m, i, VIRT_VIRTIO + i * VIRT_VIRTIO_STEP,
+                                sifive_plic_source(board->plic, VIRT_IRQ_VIRTIO + i), errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool create_devices(Machine *m, RAMBlock *flash[2], Error **errp)
 {
     VirtBoard *board = m->board;
@@ -163,7 +176,7 @@ static bool create_devices(Machine *m, RAMBlock *flash[2], Error **errp)
     };
 
     if (!sysbus_create(m, "riscv.sifive.test", VIRT_TEST, none, errp) ||
-        !gpex_create(m, &pcie, errp) ||
+        !create_virtio_slots(m, errp) || !gpex_create(m, &pcie, errp) ||
         !sysbus_create(m, TYPE_SERIAL_MM, VIRT_UART,
                        sifive_plic_source(board->plic, VIRT_IRQ_UART), errp) ||
         !sysbus_create(m, "goldfish_rtc", VIRT_RTC, sifive_plic_source(board->plic, VIRT_IRQ_RTC),
