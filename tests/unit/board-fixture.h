@@ -1,8 +1,8 @@
 /*
- * board-fixture.h - a machine with harts that only remember their interrupt inputs, for device tests.
+ * board-fixture.h - a machine with harts and nothing else, for tests of one device.
  *
- * It stands in for target/riscv: a test that includes this drives devices by physical address and
- * looks at the inputs.  Main thread; bus_*() take no lock of their own, fixture_new() returns locked.
+ * A test drives devices by physical address and looks at the harts' inputs; no guest code runs, and
+ * virtual time moves when the test says so.  Main thread; fixture_new() returns with the lock held.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,75 +21,22 @@
 #include "system/memory.h"
 #include "system/runstate.h"
 #include "target/riscv.h"
+#include "target/riscv/hart.h"
 
 #define FIXTURE_MAX_HARTS 4
 
-typedef struct FakeHart {
-    CPUState cpu;
-    bool irq[16];
-} FakeHart;
-
-static FakeHart fake_harts[FIXTURE_MAX_HARTS];
-static unsigned fake_hart_count;
-
-static void fake_reset(CPUState *cpu)
+/* What a hart sees at its interrupt inputs. */
+static inline bool hart_irq(Machine *m, unsigned hart, unsigned irq)
 {
-}
-
-static CPUExit fake_exec(CPUState *cpu, uint64_t *budget)
-{
-    return CPU_EXIT_HALTED;
-}
-
-static bool fake_has_work(CPUState *cpu)
-{
-    return false;
-}
-
-static void fake_nothing(CPUState *cpu)
-{
-}
-
-static uint64_t fake_instret(CPUState *cpu)
-{
-    return 0;
-}
-
-static const CPUOps fake_ops = {
-    .reset = fake_reset,
-    .exec = fake_exec,
-    .has_work = fake_has_work,
-    .flush_store_path = fake_nothing,
-    .flush_tlb = fake_nothing,
-    .instret = fake_instret,
-    .nmi = fake_nothing,
-    .finalize = fake_nothing,
-};
-
-/* What target/riscv offers to devices. */
-void riscv_cpu_set_irq(CPUState *cpu, unsigned irq, bool level)
-{
-    ((FakeHart *)cpu)->irq[irq] = level;
-}
-
-uint64_t riscv_time_now(Machine *m)
-{
-    return qemu_clock_get_ns(m, QEMU_CLOCK_VIRTUAL) / (NANOSECONDS_PER_SECOND / RISCV_TIMEBASE_FREQ);
-}
-
-static inline bool hart_irq(unsigned hart, unsigned irq)
-{
-    return fake_harts[hart].irq[irq];
+    return hart_mip(hart_of(cpu_get(m, hart))) >> irq & 1;
 }
 
 static bool fixture_init(Machine *m, Error **errp)
 {
-    memset(fake_harts, 0, sizeof(fake_harts));
-    for (unsigned i = 0; i < fake_hart_count; i++) {
-        fake_harts[i].cpu.machine = m;
-        fake_harts[i].cpu.ops = &fake_ops;
-        fake_harts[i].cpu.qom_path = "/machine/unattached/hart";
-        cpu_register(m, &fake_harts[i].cpu);
+    for (unsigned i = 0; i < m->config->cpus; i++) {
+        if (!riscv_cpu_new(m, NULL, i, errp)) {
+            return false;
+        }
     }
     return true;
 }
@@ -106,7 +53,6 @@ static const MachineClass fixture_class = {
 static Machine *fixture_new(unsigned harts)
 {
     Error *err = NULL;
-    fake_hart_count = harts;
     MachineConfig *config = machine_config_new(&fixture_class);
     config->cpus = harts;
     config->rtc_base_ns = 1000000000ll * NANOSECONDS_PER_SECOND;

@@ -35,17 +35,17 @@ static void test_msip(void)
 {
     Machine *m = clint_new(2);
     bus_write(m, SWI + 4, 4, 0xffffffff);
-    g_assert_true(hart_irq(1, RISCV_IRQ_M_SOFT));
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_SOFT));
+    g_assert_true(hart_irq(m, 1, RISCV_IRQ_M_SOFT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_SOFT));
     g_assert_cmpuint(bus_read(m, SWI + 4, 4), ==, 1);
     bus_write(m, SWI + 4, 4, 0xfffffffe);
-    g_assert_false(hart_irq(1, RISCV_IRQ_M_SOFT));
+    g_assert_false(hart_irq(m, 1, RISCV_IRQ_M_SOFT));
     bus_write(m, SWI + 8, 4, 1);                    /* no such hart */
     g_assert_cmpuint(bus_read(m, SWI + 8, 4), ==, 0);
     g_assert_true(bus_faults(m, SWI, 8));
     bus_write(m, SWI, 4, 1);
     qdev_reset_all(m);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_SOFT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_SOFT));
     fixture_free(m);
 }
 
@@ -55,15 +55,15 @@ static void test_timer(void)
     fixture_set_time(m, 1000 * TICK);
     g_assert_cmpuint(bus_read(m, MTIME, 8), ==, 1000);
     bus_write(m, MTIMECMP(1), 8, 1500);
-    g_assert_false(hart_irq(1, RISCV_IRQ_M_TIMER));
+    g_assert_false(hart_irq(m, 1, RISCV_IRQ_M_TIMER));
     fixture_set_time(m, 1500 * TICK - 1);
-    g_assert_false(hart_irq(1, RISCV_IRQ_M_TIMER));
+    g_assert_false(hart_irq(m, 1, RISCV_IRQ_M_TIMER));
     fixture_set_time(m, 1500 * TICK);
-    g_assert_true(hart_irq(1, RISCV_IRQ_M_TIMER));
+    g_assert_true(hart_irq(m, 1, RISCV_IRQ_M_TIMER));
     bus_write(m, MTIMECMP(1), 8, UINT64_MAX);
-    g_assert_false(hart_irq(1, RISCV_IRQ_M_TIMER));
+    g_assert_false(hart_irq(m, 1, RISCV_IRQ_M_TIMER));
     bus_write(m, MTIMECMP(0), 8, 10);               /* passed already */
-    g_assert_true(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     g_assert_cmpuint(bus_read(m, MTIMECMP(2), 8), ==, 0);
     fixture_free(m);
 }
@@ -81,12 +81,12 @@ static void test_halves(void)
 
     /* mtime can be set; timers follow it. */
     bus_write(m, MTIME, 8, 0x12deadbeeeull);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     fixture_set_time(m, 0x123456789ll * TICK + TICK);
     g_assert_cmphex(bus_read(m, MTIME, 8), ==, 0x12deadbeefull);
-    g_assert_true(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     bus_write(m, MTIME + 4, 4, 0);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     fixture_free(m);
 }
 
@@ -104,12 +104,12 @@ static void test_migration(void)
 
     /* The one who receives arms the timer itself. */
     qdev_reset_all(m);
-    g_assert_true(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     g_assert_true(section_load(m, "riscv_mtimer", bytes, len, NULL));
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     g_assert_cmpint(clocks_virtual_deadline_ns(m->clocks), ==, 2000 * TICK);
     fixture_set_time(m, 2000 * TICK);
-    g_assert_true(hart_irq(0, RISCV_IRQ_M_TIMER));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_M_TIMER));
     g_free(bytes);
 
     /* An mtime that was set travels with it. */

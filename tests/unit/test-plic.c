@@ -78,15 +78,15 @@ static void test_claim_order(void)
     raise_source(plic, 40, true);
     raise_source(plic, 10, true);
     raise_source(plic, 11, true);
-    g_assert_true(hart_irq(0, RISCV_IRQ_S_EXT));
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_EXT));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_S_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_EXT));
 
     /* Equal priorities: the lower number first. */
     g_assert_cmpuint(bus_read(m, CLAIM(1), 4), ==, 11);
     g_assert_cmpuint(bus_read(m, CLAIM(1), 4), ==, 40);
     g_assert_cmpuint(bus_read(m, CLAIM(1), 4), ==, 10);
     g_assert_cmpuint(bus_read(m, CLAIM(1), 4), ==, 0);
-    g_assert_false(hart_irq(0, RISCV_IRQ_S_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_S_EXT));
     g_assert_cmpuint(bus_read(m, CLAIM(0), 4), ==, 0);
     fixture_free(m);
 }
@@ -100,11 +100,11 @@ static void test_threshold(void)
     bus_write(m, ENABLE(0, 0), 4, 1 << 7);
     bus_write(m, THRESHOLD(0), 4, 3);
     raise_source(plic, 7, true);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_EXT));
     bus_write(m, THRESHOLD(0), 4, 2);
-    g_assert_true(hart_irq(0, RISCV_IRQ_M_EXT));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_M_EXT));
     bus_write(m, THRESHOLD(0), 4, 7);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_EXT));
     /* A claim does not look at the threshold. */
     g_assert_cmpuint(bus_read(m, CLAIM(0), 4), ==, 7);
     bus_write(m, PRIORITY(7), 4, 0);
@@ -112,7 +112,7 @@ static void test_threshold(void)
     bus_write(m, CLAIM(0), 4, 7);
     raise_source(plic, 7, true);
     bus_write(m, THRESHOLD(0), 4, 0);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_EXT));   /* priority 0: never */
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_EXT));   /* priority 0: never */
     g_assert_cmpuint(bus_read(m, CLAIM(0), 4), ==, 0);
     fixture_free(m);
 }
@@ -130,16 +130,16 @@ static void test_gateway(void)
     g_assert_cmpuint(bus_read(m, CLAIM(1), 4), ==, 10);
     raise_source(plic, 10, true);
     g_assert_cmphex(bus_read(m, PENDING(0), 4), ==, 0);         /* being served */
-    g_assert_false(hart_irq(0, RISCV_IRQ_S_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_S_EXT));
     bus_write(m, CLAIM(1), 4, 11);                              /* not that one */
     bus_write(m, CLAIM(1), 4, 0xffffffff);
-    g_assert_false(hart_irq(0, RISCV_IRQ_S_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_S_EXT));
     bus_write(m, CLAIM(1), 4, 10);
-    g_assert_true(hart_irq(0, RISCV_IRQ_S_EXT));                /* still high: again */
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_S_EXT));                /* still high: again */
     g_assert_cmpuint(bus_read(m, CLAIM(1), 4), ==, 10);
     raise_source(plic, 10, false);
     bus_write(m, CLAIM(1), 4, 10);
-    g_assert_false(hart_irq(0, RISCV_IRQ_S_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_S_EXT));
 
     g_assert_null(sifive_plic_source(plic, 0).handler);
     g_assert_null(sifive_plic_source(plic, 96).handler);
@@ -154,9 +154,9 @@ static void test_reset(void)
     bus_write(m, ENABLE(0, 0), 4, 1 << 10);
     bus_write(m, THRESHOLD(1), 4, 5);
     raise_source(plic, 10, true);
-    g_assert_true(hart_irq(0, RISCV_IRQ_M_EXT));
+    g_assert_true(hart_irq(m, 0, RISCV_IRQ_M_EXT));
     qdev_reset_all(m);
-    g_assert_false(hart_irq(0, RISCV_IRQ_M_EXT));
+    g_assert_false(hart_irq(m, 0, RISCV_IRQ_M_EXT));
     g_assert_cmpuint(bus_read(m, PRIORITY(10), 4), ==, 0);
     g_assert_cmpuint(bus_read(m, PENDING(0), 4), ==, 0);
     g_assert_cmpuint(bus_read(m, THRESHOLD(1), 4), ==, 0);
@@ -182,9 +182,9 @@ static void test_migration(void)
     g_assert_cmphex(bytes[0x1a8 + 4 * 9 + 2], ==, 0x04);        /* enable of context 3 */
 
     qdev_reset_all(m);
-    g_assert_false(hart_irq(1, RISCV_IRQ_S_EXT));
+    g_assert_false(hart_irq(m, 1, RISCV_IRQ_S_EXT));
     g_assert_true(section_load(m, "riscv_sifive_plic", bytes, len, NULL));
-    g_assert_true(hart_irq(1, RISCV_IRQ_S_EXT));
+    g_assert_true(hart_irq(m, 1, RISCV_IRQ_S_EXT));
     g_assert_cmpuint(bus_read(m, CLAIM(3), 4), ==, 10);
 
     Error *err = NULL;
