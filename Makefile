@@ -23,7 +23,7 @@ ROOMS := util qapi io system migration monitor cli chardev $(patsubst %/,%,$(wil
 	block net ui
 
 # feature:file without .c.  A pair of which only one half exists yet is fine.
-FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc PNG:ui/png EDITLINE:monitor/line-edit ZSTD:hw/core/unzstd
+FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc VNC:ui/vnc-client PNG:ui/png EDITLINE:monitor/line-edit ZSTD:hw/core/unzstd
 
 feature_drop = $(if $(filter y,$(CONFIG_$(1))),$(2)-off.c,$(2).c)
 DROPPED := $(foreach f,$(FEATURES),$(call feature_drop,$(word 1,$(subst :, ,$f)),$(word 2,$(subst :, ,$f))))
@@ -213,8 +213,9 @@ install: all
 	install -m 644 docs/user/godwit.1 $(DESTDIR)$(PREFIX)/share/man/man1/godwit.1
 	$(if $(filter yes,$(QEMU_NAME)),ln -sf godwit $(DESTDIR)$(PREFIX)/bin/qemu-system-riscv64)
 
+FILES ?= $(shell git ls-files '*.c' '*.h')
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	clang-format -i $(FILES)
 
 lint: all
 	@BUILD=$(BUILD) scripts/lint
@@ -235,7 +236,7 @@ help:
 #: make check-floors  hold every #include against the floors of the house
 #: make bench         speed, side by side with the distribution's emulator where there is one
 #: make fuzz          throw garbage at the parsers
-#: make lint          clang-tidy or cppcheck, and shellcheck; make format: clang-format in place
+#: make lint          clang-tidy or cppcheck, and shellcheck; make format [FILES=...]: clang-format
 #: make install       program and man page into $(DESTDIR)$(PREFIX)
 #: make clean         remove what was built; make distclean: the configuration too
 #: BUILD=DIR          use the build directory DIR (./configure --build-dir=DIR made it)

@@ -90,6 +90,9 @@ bool vmstate_register(Machine *m, const char *prefix, int instance_id, const VMS
 
 void vmstate_unregister(Machine *m, const VMStateDescription *vmsd, void *opaque)
 {
+    if (!m->savevm) {
+        return;     /* the machine ends: harts go after the registry */
+    }
     GPtrArray *entries = m->savevm->entries;
     for (guint i = 0; i < entries->len; i++) {
         const SaveStateEntry *entry = entries->pdata[i];

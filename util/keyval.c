@@ -56,7 +56,7 @@ static bool keyval_put(json_t *root, const char *key, json_t *value, Error **err
 {
     char **parts = g_strsplit(key, ".", KEYVAL_DEPTH + 1);
     unsigned n = g_strv_length(parts);
-    bool ok = n <= KEYVAL_DEPTH;
+    bool ok = n >= 1 && n <= KEYVAL_DEPTH;   /* "" splits into no part at all */
     for (unsigned i = 0; i < n && ok; i++) {
         ok = keyval_part_ok(parts[i]);
     }

@@ -11,16 +11,30 @@
 
 extern const DeviceClass aclint_mtimer_class;
 extern const DeviceClass aclint_swi_class;
+extern const DeviceClass fw_cfg_class;
+extern const DeviceClass goldfish_rtc_class;
+extern const DeviceClass gpex_host_class;
+extern const DeviceClass gpex_root_class;
+extern const DeviceClass pflash_cfi01_class;
 extern const DeviceClass serial_mm_class;
 extern const DeviceClass sifive_plic_class;
 extern const DeviceClass sifive_test_class;
+extern const DeviceClass virtio_mmio_class;
+extern const DeviceClass virtio_rng_class;
 
 static const DeviceClass *const table[] = {
     &aclint_swi_class,
     &aclint_mtimer_class,
     &sifive_plic_class,
     &sifive_test_class,
+    &gpex_root_class,
+    &gpex_host_class,
     &serial_mm_class,
+    &goldfish_rtc_class,
+    &pflash_cfi01_class,
+    &fw_cfg_class,
+    &virtio_mmio_class,
+    &virtio_rng_class,
     NULL,
 };
 

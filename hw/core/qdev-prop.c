@@ -14,8 +14,10 @@
 #include "block/block.h"
 #include "chardev/char.h"
 #include "hw/qdev.h"
+#include "hw/virtio.h"
 #include "net/net.h"
 #include "qdev-internal.h"
+#include "system/machine.h"
 #include "util/keyval.h"
 
 static void *prop_field(DeviceState *dev, const Property *prop)
@@ -226,22 +228,44 @@ static bool set_back_end(DeviceState *dev, const Property *prop, const char *nam
     return true;
 }
 
-static void unknown_property(const DeviceState *dev, const char *name, Error **errp)
+json_t *qdev_options(DeviceState *dev)
+{
+    if (!dev->options) {
+        dev->options = json_object();
+    }
+    return dev->options;
+}
+
+static void unknown_property(const DeviceClass *klass, const char *name, Error **errp)
 {
     GString *known = g_string_new(NULL);
-    for (const Property *prop = dev->klass->props; prop && prop->name; prop++) {
+    for (const Property *prop = klass->props; prop && prop->name; prop++) {
         g_string_append_printf(known, "%s%s", known->len ? ", " : "", prop->name);
     }
-    error_setg(errp, "Property '%s.%s' not found; there are: %s", dev->klass->name, name,
+    error_setg(errp, "Property '%s.%s' not found; there are: %s", klass->name, name,
                known->len ? known->str : "none");
     g_string_free(known, TRUE);
+}
+
+static void wrong_value(const DeviceClass *klass, const Property *prop, const json_t *value,
+                        Error **errp)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY);
+    error_setg(errp, "Property '%s.%s' does not take value %s; expected %s", klass->name,
+               prop->name, text ? text : "of that kind", kinds[prop->kind].accepts);
+    free(text);
+}
+
+static bool is_back_end(const Property *prop)
+{
+    return prop->kind == PROP_DRIVE || prop->kind == PROP_NETDEV || prop->kind == PROP_CHARDEV;
 }
 
 bool qdev_set_prop(DeviceState *dev, const char *name, const json_t *value, Error **errp)
 {
     const Property *prop = qdev_prop_find(dev->klass, name);
     if (!prop) {
-        unknown_property(dev, name, errp);
+        unknown_property(dev->klass, name, errp);
         return false;
     }
     if (dev->realized) {
@@ -249,23 +273,16 @@ bool qdev_set_prop(DeviceState *dev, const char *name, const json_t *value, Erro
                    dev->klass->name, name);
         return false;
     }
-    bool back_end = prop->kind == PROP_DRIVE || prop->kind == PROP_NETDEV ||
-                    prop->kind == PROP_CHARDEV;
+    bool back_end = is_back_end(prop);
     if (back_end && json_is_string(value)) {
         if (!set_back_end(dev, prop, json_string_value(value), errp)) {
             return false;
         }
     } else if (back_end || !set_plain(prop_field(dev, prop), prop, value)) {
-        char *text = json_dumps(value, JSON_ENCODE_ANY);
-        error_setg(errp, "Property '%s.%s' does not take value %s; expected %s", dev->klass->name,
-                   name, text ? text : "of that kind", kinds[prop->kind].accepts);
-        free(text);
+        wrong_value(dev->klass, prop, value, errp);
         return false;
     }
-    if (!dev->options) {
-        dev->options = json_object();
-    }
-    json_object_set(dev->options, name, (json_t *)value);
+    json_object_set(qdev_options(dev), name, (json_t *)value);
     return true;
 }
 
@@ -280,6 +297,88 @@ bool qdev_set_prop_string(DeviceState *dev, const char *name, const char *value,
     json_decref(text);
     return ok;
 }
+
+/* ---- -global ---- */
+
+/* The slots of the board exist before any -global is read; this one matters to all of them. */
+static bool set_on_board(Machine *m, const DeviceClass *klass, const Property *prop,
+                         const json_t *value, Error **errp)
+{
+    bool on;
+    if (strcmp(klass->name, "virtio-mmio") != 0 || strcmp(prop->name, "force-legacy") != 0) {
+        error_setg(errp, "'%s' is part of the board: -global cannot set '%s'", klass->name,
+                   prop->name);
+        return false;
+    }
+    if (!read_bool(value, &on)) {
+        wrong_value(klass, prop, value, errp);
+        return false;
+    }
+    virtio_mmio_set_force_legacy(m, on);
+    return true;
+}
+
+/* Tries a value on a scratch instance, so that a wrong one is refused where it was given. */
+static bool value_fits(const DeviceClass *klass, const Property *prop, const json_t *value)
+{
+    if (is_back_end(prop)) {
+        return json_is_string(value);
+    }
+    DeviceState *scratch = g_malloc0(klass->instance_size);
+    scratch->klass = klass;
+    bool ok = set_plain(prop_field(scratch, prop), prop, value);
+    qdev_prop_release(scratch);
+    g_free(scratch);
+    return ok;
+}
+
+bool qdev_add_global(Machine *m, const char *driver, const char *property, const json_t *value,
+                     Error **errp)
+{
+    QdevTree *tree = m->devices;
+    const DeviceClass *klass = driver ? device_class_find(driver) : NULL;
+    if (!klass || !property) {
+        error_setg(errp, "there is no device '%s' for -global", driver ? driver : "");
+        return false;
+    }
+    const Property *prop = qdev_prop_find(klass, property);
+    if (!prop) {
+        unknown_property(klass, property, errp);
+        return false;
+    }
+    if (!klass->user_creatable) {
+        return set_on_board(m, klass, prop, value, errp);
+    }
+    if (!value_fits(klass, prop, value)) {
+        wrong_value(klass, prop, value, errp);
+        return false;
+    }
+    if (!tree->globals) {
+        tree->globals = json_object();
+    }
+    json_t *of_driver = json_object_get(tree->globals, driver);
+    if (!of_driver) {
+        of_driver = json_object();
+        json_object_set_new(tree->globals, driver, of_driver);
+    }
+    json_object_set(of_driver, property, (json_t *)value);
+    return true;
+}
+
+bool qdev_apply_globals(DeviceState *dev, Error **errp)
+{
+    json_t *values = json_object_get(dev->machine->devices->globals, dev->klass->name), *value;
+    const char *name;
+    json_object_foreach(values, name, value) {
+        if (!qdev_set_prop(dev, name, value, errp)) {
+            error_prepend(errp, "-global: ");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- and back ---- */
 
 static json_t *uint_json(uint64_t v)
 {

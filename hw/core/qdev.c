@@ -36,6 +36,7 @@ void qdev_tree_free(QdevTree *tree)
         qdev_free(tree->last);
     }
     rom_list_free(tree->roms);
+    json_decref(tree->globals);
     g_free(tree);
 }
 
@@ -236,7 +237,10 @@ DeviceState *qdev_device_add(Machine *m, const json_t *options, Error **errp)
         return NULL;
     }
     DeviceState *dev = qdev_new(m, klass, id);
-    dev->options = json_object();
+    if (!qdev_apply_globals(dev, errp)) {
+        qdev_free(dev);
+        return NULL;
+    }
     json_object_foreach((json_t *)options, key, value) {
         if (strcmp(key, "driver") == 0 || strcmp(key, "id") == 0) {
             continue;
@@ -249,7 +253,7 @@ DeviceState *qdev_device_add(Machine *m, const json_t *options, Error **errp)
                 qdev_free(dev);
                 return NULL;
             }
-            json_object_set(dev->options, key, value);
+            json_object_set(qdev_options(dev), key, value);
             continue;
         }
         if (!qdev_set_prop(dev, key, value, errp)) {

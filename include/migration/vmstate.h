@@ -87,11 +87,13 @@ bool vmstate_load_state(QEMUFile *f, const VMStateDescription *vmsd, void *opaqu
                         Error **errp);
 
 /* The type of a field is checked against the type that the macro names. */
+#define VMS_SAME_TYPE(_state, _field, ...) \
+    (0 * sizeof(char[__builtin_types_compatible_p(__VA_ARGS__, \
+                                                  __typeof__(((_state *)0)->_field)) ? 1 : -1]))
 #define VMS_CHECKED(_state, _field, _type) \
-    (offsetof(_state, _field) + 0 * sizeof((_type *)0 - (__typeof__(((_state *)0)->_field) *)0))
+    (offsetof(_state, _field) + VMS_SAME_TYPE(_state, _field, _type))
 #define VMS_CHECKED_ARRAY(_state, _field, _type, _n) \
-    (offsetof(_state, _field) + \
-     0 * sizeof((_type(*)[_n])0 - (__typeof__(((_state *)0)->_field) *)0))
+    (offsetof(_state, _field) + VMS_SAME_TYPE(_state, _field, _type[_n]))
 
 #define VMSTATE_SINGLE_FULL(_field, _state, _exists, _ver, _info, _type) { \
     .name = #_field, .offset = VMS_CHECKED(_state, _field, _type), .size = sizeof(_type), .num = 1, \

@@ -84,7 +84,7 @@ class Tokens:
         start = self.where
         while True:
             end = self.text.find('\n', self.pos)
-            if end < 0:
+            if end < 0 or end + 1 == len(self.text):
                 raise SchemaError(start, "this documentation block is never closed by '##'")
             self.pos = end + 1
             self.line += 1

@@ -111,7 +111,7 @@ class Schema:
         pattern = {'command': NAME, 'event': EVENT_NAME}.get(meta, TYPE_NAME)
         if not isinstance(name, str) or not pattern.match(name):
             rule = {'command': "letters, digits, '-', '_'", 'event': "UPPER_CASE"}
-            raise SchemaError(expr.where, f"the name of a {meta} is written in "
+            raise SchemaError(expr.where, f"the name of this {meta} is written in "
                               f"{rule.get(meta, 'CamelCase')}, not '{name}'")
         if name.endswith('List') and meta not in ('command', 'event'):
             raise SchemaError(expr.where, f"'{name}': names ending in 'List' belong to arrays")

@@ -1,0 +1,57 @@
+/*
+ * machine-layers.c - gives a machine its registry, back ends and devices, and takes them away again.
+ *
+ * Lobby (hw/core): the table that system/ calls up through (MachineLayerOps).  Machine lock held.
+ * Invariant: devices are freed before the back ends that they hold on to.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "hw/machine-layers.h"
+
+#include "block/block.h"
+#include "chardev/char.h"
+#include "hw/qdev.h"
+#include "migration/register.h"
+#include "net/net.h"
+#include "system/runstate.h"
+#include "ui/console.h"
+
+static bool layers_attach(Machine *m, Error **errp)
+{
+    m->savevm = savevm_new(m);
+    m->block = block_layer_new(m);
+    m->chardevs = char_layer_new(m);
+    m->net = net_layer_new(m);
+    m->ui = ui_layer_new(m);
+    m->devices = qdev_tree_new(m);
+    return true;
+}
+
+static void layers_reset(Machine *m)
+{
+    if (m->devices) {
+        qdev_reset_all(m);
+    }
+}
+
+static void layers_detach(Machine *m)
+{
+    qdev_tree_free(m->devices);
+    ui_layer_free(m->ui);
+    net_layer_free(m->net);
+    char_layer_free(m->chardevs);
+    block_layer_free(m->block);
+    savevm_free(m->savevm);
+    m->devices = NULL;
+    m->ui = NULL;
+    m->net = NULL;
+    m->chardevs = NULL;
+    m->block = NULL;
+    m->savevm = NULL;
+}
+
+const MachineLayerOps machine_layers = {
+    .attach = layers_attach,
+    .reset = layers_reset,
+    .detach = layers_detach,
+};
