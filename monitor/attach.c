@@ -127,6 +127,7 @@ void monitor_attach(Machine *m)
     });
     attachment->flush_bh = qemu_bh_new(m->loop, flush_bh, attachment->hub);
     m->events = monitor_hub_sink(attachment->hub);
+    monitor_connect_machine_events(m);
     machine_unlock(m);
 }
 

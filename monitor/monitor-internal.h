@@ -58,6 +58,9 @@ void monitor_drop_fds(Monitor *mon);
 bool monitor_qmp_connect(MonitorHub *hub, Chardev *chr, bool pretty, Error **errp);
 bool monitor_hmp_connect(MonitorHub *hub, Chardev *chr, Error **errp);
 
+/* STOP, RESUME, RESET, POWERDOWN and SHUTDOWN of m go to its event sink from now on. */
+void monitor_connect_machine_events(Machine *m);
+
 /* What the hub's config has as `opaque`. */
 void *monitor_hub_opaque(MonitorHub *hub);
 

@@ -383,6 +383,19 @@ bool qmp_device_del(QmpContext *ctx, const DeviceDelArgs *args, Error **errp)
     return true;
 }
 
+bool qmp_object_add(QmpContext *ctx, const ObjectOptions *args, Error **errp)
+{
+    json_t *options = qapi_marshal(&qapi_type_ObjectOptions, &args);
+    bool ok = user_object_add(ctx->machine->config->objects, options, errp);
+    json_decref(options);
+    return ok;
+}
+
+bool qmp_object_del(QmpContext *ctx, const ObjectDelArgs *args, Error **errp)
+{
+    return user_object_del(ctx->machine->config->objects, args->id, errp);
+}
+
 bool qmp_query_iothreads(QmpContext *ctx, IOThreadInfoList **ret, Error **errp)
 {
     IOThreadInfoList **tail = ret;

@@ -283,7 +283,7 @@ void main_loop_run(MainLoop *loop)
 static gboolean fd_handler_dispatch(GSource *source, GSourceFunc unused, gpointer unused_data)
 {
     FDHandler *h = (FDHandler *)source;
-    GIOCondition events = g_source_query_unix_fd(source, h->tag);
+    GIOCondition events = h->tag ? g_source_query_unix_fd(source, h->tag) : 0;
     (void)unused;
     (void)unused_data;
     if (events) {
@@ -302,7 +302,7 @@ FDHandler *main_loop_add_fd(MainLoop *loop, int fd, GIOCondition events, FDHandl
     h->func = func;
     h->opaque = opaque;
     h->fd = fd;
-    h->tag = g_source_add_unix_fd(&h->source, fd, events);
+    h->tag = events ? g_source_add_unix_fd(&h->source, fd, events) : NULL;
     /* A callback may wait in a nested loop of its own for the same descriptor. */
     g_source_set_can_recurse(&h->source, TRUE);
     g_ptr_array_add(loop->handlers, h);
@@ -312,7 +312,15 @@ FDHandler *main_loop_add_fd(MainLoop *loop, int fd, GIOCondition events, FDHandl
 
 void fd_handler_set_events(FDHandler *handler, GIOCondition events)
 {
-    g_source_modify_unix_fd(&handler->source, handler->tag, events);
+    /* poll() reports a hang-up even to who asks for nothing: a paused descriptor is taken out. */
+    if (handler->tag && events) {
+        g_source_modify_unix_fd(&handler->source, handler->tag, events);
+    } else if (handler->tag) {
+        g_source_remove_unix_fd(&handler->source, handler->tag);
+        handler->tag = NULL;
+    } else if (events) {
+        handler->tag = g_source_add_unix_fd(&handler->source, handler->fd, events);
+    }
 }
 
 void fd_handler_remove(FDHandler *handler)
