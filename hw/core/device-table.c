@@ -19,8 +19,15 @@ extern const DeviceClass pflash_cfi01_class;
 extern const DeviceClass serial_mm_class;
 extern const DeviceClass sifive_plic_class;
 extern const DeviceClass sifive_test_class;
+extern const DeviceClass virtconsole_class;
+extern const DeviceClass virtio_balloon_class;
+extern const DeviceClass virtio_blk_class;
+extern const DeviceClass virtio_gpu_class;
 extern const DeviceClass virtio_mmio_class;
+extern const DeviceClass virtio_net_class;
 extern const DeviceClass virtio_rng_class;
+extern const DeviceClass virtio_serial_class;
+extern const DeviceClass virtserialport_class;
 
 static const DeviceClass *const table[] = {
     &aclint_swi_class,
@@ -34,7 +41,14 @@ static const DeviceClass *const table[] = {
     &pflash_cfi01_class,
     &fw_cfg_class,
     &virtio_mmio_class,
+    &virtio_blk_class,
+    &virtio_net_class,
     &virtio_rng_class,
+    &virtio_balloon_class,
+    &virtio_serial_class,
+    &virtconsole_class,
+    &virtserialport_class,
+    &virtio_gpu_class,
     NULL,
 };
 

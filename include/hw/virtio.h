@@ -95,7 +95,6 @@ struct VirtIODevice {
     DeviceState parent;
     const VirtIODeviceOps *ops;
     VirtioTransport *transport;     /* NULL while not plugged */
-    uint64_t feature_props;         /* bits that the common properties allow */
     bool prop_indirect, prop_event_idx, prop_notify_on_empty, prop_any_layout;
     uint64_t host_features, guest_features;
     uint8_t status, isr;
@@ -171,7 +170,7 @@ void virtqueue_flush(VirtQueue *vq, unsigned count);
 void virtqueue_unpop(VirtQueue *vq, VirtQueueElement *elem);
 /* Puts back the request taken last when its element is gone (it did not migrate). False: none was. */
 bool virtqueue_rewind(VirtQueue *vq);
-/* Frees a request without an answer (device reset). */
+/* Frees a request without an answer. */
 void virtqueue_detach(VirtQueue *vq, VirtQueueElement *elem);
 /* Interrupts the driver if it wants to hear of what was pushed. */
 void virtqueue_notify(VirtQueue *vq);
