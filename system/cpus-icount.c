@@ -16,8 +16,6 @@
 #include "system/cpus-internal.h"
 #include "system/runstate.h"
 
-#define ICOUNT_QUANTUM 10000
-
 /* ---- what others ask ---- */
 
 uint64_t vcpus_icount_inflight(Machine *m)
@@ -74,11 +72,8 @@ bool vcpus_stop_at(Machine *m, uint64_t insns)
 static void icount_stop_bh(void *opaque)
 {
     Machine *m = opaque;
-    /* Somebody may have stopped and resumed the machine since: then this stop is history. */
-    if (m->vcpus->stop_pending) {
-        m->vcpus->stop_pending = false;
-        vm_stop(m, RUN_STATE_PAUSED);
-    }
+    vm_stop(m, RUN_STATE_PAUSED);
+    m->vcpus->stop_pending = false;
 }
 
 /* Runs func with the machine lock instead of the thread's. */
@@ -118,7 +113,7 @@ static bool icount_timers_locked(VCPUThread *t)
 
 static void icount_announce_stop(struct VCPUs *v)
 {
-    /* Both under the machine lock, so that a resume undoes both or neither. */
+    /* Both under the machine lock, so that nobody resumes in between. */
     vcpus_stop_current();
     v->stop_pending = true;
     main_loop_schedule_oneshot(v->machine->loop, icount_stop_bh, v->machine);

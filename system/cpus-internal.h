@@ -14,6 +14,7 @@
 #include "system/machine.h"
 
 #define VCPUS_NO_STOP UINT64_MAX
+#define ICOUNT_QUANTUM 10000    /* instructions of a hart's turn with -icount */
 
 /* One host thread and the harts it runs: one of them, or all with -icount. */
 typedef struct VCPUThread {

@@ -382,7 +382,10 @@ void vcpus_stop_current(void)
 void vcpus_resume_all(Machine *m)
 {
     struct VCPUs *v = m->vcpus;
-    v->stop_pending = false;
+    if (v->stop_pending) {
+        /* vcpus_stop_at() was reached, and the main loop is about to stop the machine just here. */
+        return;
+    }
     for (unsigned i = 0; i < v->threads->len; i++) {
         VCPUThread *t = vcpus_thread(v, i);
         g_mutex_lock(&t->lock);
@@ -406,7 +409,7 @@ void vcpus_reset_all(Machine *m)
     for (unsigned i = 0; i < v->cpus->len; i++) {
         run_on_cpu(g_ptr_array_index(v->cpus, i), vcpu_reset_work, NULL);
     }
-    v->turn = (IcountTurn) { 0 };
+    v->turn = (IcountTurn) { .left = ICOUNT_QUANTUM };
 }
 
 uint64_t vcpus_instret(Machine *m)
@@ -450,6 +453,7 @@ struct VCPUs *vcpus_new(Machine *m)
     struct VCPUs *v = g_new0(struct VCPUs, 1);
     v->machine = m;
     v->icount = m->config->icount;
+    v->turn.left = ICOUNT_QUANTUM;
     v->cpus = g_ptr_array_new();
     v->threads = g_ptr_array_new();
     atomic_store(&v->stop_at, VCPUS_NO_STOP);

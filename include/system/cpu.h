@@ -30,7 +30,8 @@ typedef struct CPUOps {
      * number of instructions that may retire at most; reduced by those that did, exactly. Leaving
      * early on exit_request and entering again must not be visible to the guest. A hart that runs
      * wfi with nothing pending returns HALTED; the runner then sets cpu->halted. Pending interrupts
-     * are looked at on entry.
+     * are looked at on entry. Each call runs at least one
+     * instruction, or frequent kicks could keep the guest from ever getting on.
      */
     CPUExit (*exec)(CPUState *cpu, uint64_t *budget);
     /* True if a halted hart must wake: an enabled interrupt is pending. Any thread; takes no lock. */

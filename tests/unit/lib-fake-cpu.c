@@ -38,9 +38,6 @@ static CPUExit fake_exec(CPUState *parent, uint64_t *budget)
     while (*budget) {
         /* Between any two instructions, so that when exec was entered makes no difference. */
         fake_take_irqs(cpu);
-        if (atomic_load(&parent->exit_request)) {
-            return CPU_EXIT_REQUEST;
-        }
         cpu->insn(cpu);
         cpu->retired++;
         --*budget;
@@ -49,6 +46,9 @@ static CPUExit fake_exec(CPUState *parent, uint64_t *budget)
             if (!fake_has_work(parent)) {
                 return CPU_EXIT_HALTED;
             }
+        }
+        if (atomic_load(&parent->exit_request)) {
+            return CPU_EXIT_REQUEST;
         }
     }
     return CPU_EXIT_BUDGET;
