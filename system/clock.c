@@ -86,21 +86,17 @@ int64_t qemu_clock_get_ns(Machine *m, QEMUClockType type)
     }
 }
 
-static void clocks_set_pair(struct Clocks *c, bool on, int64_t value)
-{
-    atomic_fetch_add(&c->seq, 1);
-    atomic_store(&c->virtual_on, on);
-    atomic_store(&c->virtual_ns, value);
-    atomic_fetch_add(&c->seq, 1);
-}
-
 void clocks_enable_virtual(struct Clocks *c, bool on)
 {
-    int64_t now = clocks_virtual_now(c);
     if (atomic_load(&c->virtual_on) == on) {
         return;
     }
-    clocks_set_pair(c, on, on ? now - clocks_host_ns(CLOCK_MONOTONIC) : now);
+    /* The host's time is read while readers are kept out: none can have seen a later one. */
+    atomic_fetch_add(&c->seq, 1);
+    int64_t host = clocks_host_ns(CLOCK_MONOTONIC);
+    atomic_store(&c->virtual_on, on);
+    atomic_fetch_add(&c->virtual_ns, on ? -host : host);
+    atomic_fetch_add(&c->seq, 1);
     main_loop_wake(c->machine->loop);
 }
 
@@ -109,7 +105,10 @@ void clocks_set_virtual_ns(struct Clocks *c, int64_t ns)
     if (c->icount) {
         atomic_store(&c->icount_ns, ns);
     }
-    clocks_set_pair(c, false, ns);
+    atomic_fetch_add(&c->seq, 1);
+    atomic_store(&c->virtual_on, false);
+    atomic_store(&c->virtual_ns, ns);
+    atomic_fetch_add(&c->seq, 1);
 }
 
 /* ---- timers ---- */
