@@ -21,6 +21,8 @@
 
 #include <string.h>
 
+#include "util/json-uint.h"
+
 #define KEEP_BYTES 65536u   /* a larger buffer is given back after its message */
 
 struct JsonFramer {
@@ -83,7 +85,7 @@ static JsonFramerResult fail(JsonFramer *framer, unsigned char c, const char *wh
 static JsonFramerResult finish(JsonFramer *framer, json_t **value, Error **errp)
 {
     json_error_t error;
-    *value = json_loadb(framer->text->str, framer->text->len, JSON_REJECT_DUPLICATES, &error);
+    *value = json_uint_loadb(framer->text->str, framer->text->len, JSON_REJECT_DUPLICATES, &error);
     if (!*value) {
         /* The closing bracket was just read: we stand at the end of a message, nothing to skip. */
         error_setg(errp, "JSON parse error, %s at byte %d", error.text, error.position);

@@ -20,6 +20,7 @@
 
 #include "config-host.h"
 #include "monitor/monitor-internal.h"
+#include "util/json-uint.h"
 
 /* What one read may bring; a connection is served in such bites. */
 #define QMP_READ_SIZE 65536u
@@ -31,14 +32,12 @@ void qmp_session_write(QmpSession *qmp, const json_t *message)
     if (!qmp->open) {
         return;
     }
-    size_t flags = JSON_ENSURE_ASCII | (qmp->pretty ? JSON_INDENT(4) : 0);
-    char *text = json_dumps(message, flags);
+    g_autofree char *text = json_uint_dumps(message, qmp->pretty ? JSON_INDENT(4) : 0);
     if (!text) {
         return;     /* cannot be: every value in a message was made by jansson */
     }
     /* One write a line, so that lines of several writers never mix. */
     g_autofree char *line = g_strconcat(text, "\r\n", NULL);
-    free(text);
     qmp->transport.write(qmp->transport.opaque, line, strlen(line));
 }
 
@@ -75,7 +74,7 @@ static bool check_member(const char *key, json_t *value, bool oob, Error **errp)
 {
     bool is_oob = oob && !strcmp(key, "exec-oob");
     if (is_oob || !strcmp(key, "execute")) {
-        if (json_is_string(value)) {
+        if (json_is_string(value) && !json_uint_large(value, NULL)) {
             return true;
         }
         error_setg(errp, "QMP input member '%s' must be a string", key);

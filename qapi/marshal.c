@@ -6,8 +6,7 @@
  * been checked; a value half read is freed again, so that a caller sees all or nothing.  Recursion is
  * bounded by the nesting of the JSON value, which the reader of the wire bounds.
  *
- * Integers: jansson's are signed 64-bit.  An unsigned value above INT64_MAX cannot be read, and is
- * written as a real (its 53 leading bits); docs/devel/qapi.md says why that is enough.
+ * Integers: jansson's are signed 64-bit; unsigned ones from 2^63 on are util/json-uint.h's large values.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,6 +14,8 @@
 
 #include <inttypes.h>
 #include <string.h>
+
+#include "util/json-uint.h"
 
 /* Where in the input we are: a chain on the stack, turned into text only for an error. */
 typedef struct Path {
@@ -92,24 +93,39 @@ int qapi_enum_parse(const QapiType *type, const char *name, const char *value, E
 
 /* ------------------------------------------------------------------ JSON to C */
 
-static int64_t int_max(const QapiType *type)
+static uint64_t int_max(const QapiType *type)
 {
     unsigned bits = type->size * 8 - (type->meta == QAPI_META_INT);
-    return bits >= 63 ? INT64_MAX : (INT64_C(1) << bits) - 1;
+    return UINT64_MAX >> (64 - bits);
+}
+
+/* In two's complement; false if in is an integer that the type does not have. */
+static bool int_in_range(const QapiType *type, const json_t *in, uint64_t *value)
+{
+    uint64_t max = int_max(type);
+    if (json_uint_large(in, value)) {
+        return *value <= max;
+    }
+    int64_t v = json_integer_value(in);
+    *value = v;
+    if (v < 0) {
+        /* Clients write addresses such as 0xffffffff80000000 as negative numbers, too. */
+        return type->meta == QAPI_META_INT ? v >= -(int64_t)max - 1 : max == UINT64_MAX;
+    }
+    return *value <= max;
 }
 
 static bool read_int(const QapiType *type, const Path *path, json_t *in, void *slot, Error **errp)
 {
-    if (!json_is_integer(in)) {
+    uint64_t value;
+    if (!json_is_integer(in) && !json_uint_large(in, NULL)) {
         return bad_type(path, "integer", errp);
     }
-    int64_t value = json_integer_value(in);
-    int64_t max = int_max(type);
-    int64_t min = type->meta == QAPI_META_INT ? -max - 1 : 0;
-    if (value < min || value > max) {
+    if (!int_in_range(type, in, &value)) {
         g_autofree char *text = path_text(path);
-        error_setg(errp, "Parameter '%s' expects an integer from %" PRId64 " to %" PRId64, text,
-                   min, max);
+        int64_t min = type->meta == QAPI_META_INT ? -(int64_t)int_max(type) - 1 : 0;
+        error_setg(errp, "Parameter '%s' expects an integer from %" PRId64 " to %" PRIu64, text,
+                   min, int_max(type));
         return false;
     }
     switch (type->size) {
@@ -129,9 +145,15 @@ static bool read_int(const QapiType *type, const Path *path, json_t *in, void *s
     return true;
 }
 
+/* Large integers look like strings to jansson. */
+static bool is_string(const json_t *in)
+{
+    return json_is_string(in) && !json_uint_large(in, NULL);
+}
+
 static bool read_str(const Path *path, json_t *in, char **slot, Error **errp)
 {
-    if (!json_is_string(in)) {
+    if (!is_string(in)) {
         return bad_type(path, "string", errp);
     }
     if (strlen(json_string_value(in)) != json_string_length(in)) {
@@ -145,7 +167,7 @@ static bool read_str(const Path *path, json_t *in, char **slot, Error **errp)
 
 static bool read_enum(const QapiType *type, const Path *path, json_t *in, int *slot, Error **errp)
 {
-    if (!json_is_string(in)) {
+    if (!is_string(in)) {
         return bad_type(path, "string", errp);
     }
     g_autofree char *text = path_text(path);
@@ -248,7 +270,7 @@ static QType qtype_of(const json_t *in)
     case JSON_ARRAY:
         return QTYPE_QLIST;
     case JSON_STRING:
-        return QTYPE_QSTRING;
+        return is_string(in) ? QTYPE_QSTRING : QTYPE_QNUM;
     case JSON_INTEGER:
     case JSON_REAL:
         return QTYPE_QNUM;
@@ -313,6 +335,20 @@ static bool read_pointer(const QapiType *type, const Path *path, json_t *in, voi
     return true;
 }
 
+static bool read_number(const Path *path, json_t *in, double *slot, Error **errp)
+{
+    uint64_t large;
+    if (json_uint_large(in, &large)) {
+        *slot = (double)large;
+        return true;
+    }
+    if (!json_is_number(in)) {
+        return bad_type(path, "number", errp);
+    }
+    *slot = json_number_value(in);
+    return true;
+}
+
 static bool read_value(const QapiType *type, const Path *path, json_t *in, void *slot,
                        Error **errp)
 {
@@ -321,11 +357,7 @@ static bool read_value(const QapiType *type, const Path *path, json_t *in, void 
     case QAPI_META_UINT:
         return read_int(type, path, in, slot, errp);
     case QAPI_META_NUMBER:
-        if (!json_is_number(in)) {
-            return bad_type(path, "number", errp);
-        }
-        *(double *)slot = json_number_value(in);
-        return true;
+        return read_number(path, in, slot, errp);
     case QAPI_META_BOOL:
         if (!json_is_boolean(in)) {
             return bad_type(path, "boolean", errp);
@@ -362,11 +394,6 @@ bool qapi_unmarshal(const QapiType *type, const char *name, json_t *in, void *sl
 
 /* ------------------------------------------------------------------ C to JSON */
 
-static json_t *write_uint(uint64_t value)
-{
-    return value <= INT64_MAX ? json_integer(value) : json_real(value);
-}
-
 static json_t *write_int(const QapiType *type, const void *slot)
 {
     bool is_signed = type->meta == QAPI_META_INT;
@@ -380,7 +407,7 @@ static json_t *write_int(const QapiType *type, const void *slot)
                          : json_integer(*(const uint32_t *)slot);
     default:
         return is_signed ? json_integer(*(const int64_t *)slot)
-                         : write_uint(*(const uint64_t *)slot);
+                         : json_uint_new(*(const uint64_t *)slot);
     }
 }
 

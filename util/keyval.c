@@ -16,6 +16,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "util/json-uint.h"
+
 #define KEYVAL_DEPTH 16
 #define KEYVAL_JSON_DEPTH 64    /* of what a user's JSON may nest */
 
@@ -152,7 +154,7 @@ static bool keyval_check_depth(const json_t *value, unsigned depth)
 static json_t *keyval_parse_json(const char *text, Error **errp)
 {
     json_error_t err;
-    json_t *obj = json_loads(text, JSON_REJECT_DUPLICATES, &err);
+    json_t *obj = json_uint_loadb(text, strlen(text), JSON_REJECT_DUPLICATES, &err);
     if (!obj) {
         error_setg(errp, "JSON parse error at column %d: %s", err.column, err.text);
         return NULL;
@@ -394,7 +396,7 @@ bool keyval_get_str(const json_t *obj, const char *key, const char **out, Error 
     if (!value) {
         return true;
     }
-    if (!json_is_string(value)) {
+    if (!json_is_string(value) || json_uint_large(value, NULL)) {
         return keyval_bad(errp, key, value, "a string");
     }
     *out = json_string_value(value);

@@ -18,6 +18,7 @@
 #include "net/net.h"
 #include "qdev-internal.h"
 #include "system/machine.h"
+#include "util/json-uint.h"
 #include "util/keyval.h"
 
 static void *prop_field(DeviceState *dev, const Property *prop)
@@ -382,7 +383,7 @@ bool qdev_apply_globals(DeviceState *dev, Error **errp)
 
 static json_t *uint_json(uint64_t v)
 {
-    return json_integer((json_int_t)v);
+    return json_uint_new(v);
 }
 
 static json_t *mac_json(const uint8_t *mac)

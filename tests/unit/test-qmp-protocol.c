@@ -11,6 +11,7 @@
 #include "monitor/monitor-internal.h"
 #include "qapi/test_qapi-commands.h"
 #include "qapi/test_qapi-events.h"
+#include "util/json-uint.h"
 
 /* One client: what the server wrote, line by line. */
 typedef struct Client {
@@ -29,7 +30,7 @@ static void collect(void *opaque, const char *buf, size_t len)
     for (size_t i = 0; i < len - 2; i++) {
         g_assert_true((buf[i] >= 0x20 && buf[i] < 0x7f) || buf[i] == '\n');
     }
-    json_t *line = json_loadb(buf, len - 2, 0, &error);
+    json_t *line = json_uint_loadb(buf, len - 2, 0, &error);
     g_assert_nonnull(line);
     g_queue_push_tail(&client->lines, line);
 }
@@ -61,7 +62,7 @@ static void send_text(Client *client, const char *text)
 /* The next line must be this JSON. */
 static void expect(Client *client, const char *text)
 {
-    json_t *want = json_loads(text, 0, NULL);
+    json_t *want = json_uint_loadb(text, strlen(text), 0, NULL);
     json_t *line = g_queue_pop_head(&client->lines);
     g_assert_nonnull(want);
     if (!line) {
@@ -250,6 +251,11 @@ static void test_requests(void)
     expect(client, "{\"return\": null, \"id\": null}");
     send_text(client, "{\"execute\": \"echo\", \"arguments\": {\"value\": 9223372036853727232}}");
     expect(client, "{\"return\": 9223372036853727232}");
+    send_text(client, "{\"execute\": \"echo\", \"arguments\": {\"value\": [18446744071562067968]},"
+              "\"id\": 18446744073709551615}");
+    expect(client, "{\"return\": [18446744071562067968], \"id\": 18446744073709551615}");
+    send_text(client, "{\"execute\": 18446744073709551615}");
+    expect_error(client, "GenericError", "'execute' must be a string");
     send_text(client, "{\"execute\": \"echo\"}");
     expect_error(client, "GenericError", "Parameter 'value' is missing");
     send_text(client, "{\"execute\": \"no-such\", \"id\": 1}");
