@@ -10,6 +10,8 @@
 #define GODWIT_TESTS_BOARD_FIXTURE_H
 
 #include <glib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "hw/machine-layers.h"
 #include "hw/qdev.h"
@@ -50,7 +52,7 @@ static const MachineClass fixture_class = {
 };
 
 /* A machine with that many harts and nothing else, locked. */
-static Machine *fixture_new(unsigned harts)
+static inline Machine *fixture_new(unsigned harts)
 {
     Error *err = NULL;
     MachineConfig *config = machine_config_new(&fixture_class);
@@ -63,7 +65,7 @@ static Machine *fixture_new(unsigned harts)
     return m;
 }
 
-static void fixture_free(Machine *m)
+static inline void fixture_free(Machine *m)
 {
     machine_unlock(m);
     machine_free(m);
