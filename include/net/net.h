@@ -26,7 +26,9 @@ typedef struct NetClientOps {
     size_t (*receive)(NetClientState *nc, const struct iovec *iov, int niov);
     bool (*can_receive)(NetClientState *nc);        /* may be NULL: always */
     void (*link_status_changed)(NetClientState *nc);/* may be NULL */
-    void (*cleanup)(NetClientState *nc);
+    /* net_send() had returned 0 and the peer has taken everything since. May be NULL. */
+    void (*sent)(NetClientState *nc);
+    void (*cleanup)(NetClientState *nc);            /* frees opaque; may be NULL */
 } NetClientOps;
 
 struct NetClientState {
@@ -36,13 +38,14 @@ struct NetClientState {
     char *info;                 /* one line for info network */
     NetClientState *peer;
     bool link_down;
+    bool is_nic;                /* a guest's device and not a back end */
     void *opaque;
     struct NetQueue *incoming;  /* frames that this client could not take yet; private to net/net.c */
     NetClientState *next;
 };
 
 /*
- * -netdev as JSON {"type": "user"|"stream"|"socket"|"dgram"|"tap"|"hubport", "id": …, …}.
+ * -netdev as JSON {"type": "user"|"stream"|"socket"|"dgram"|"tap", "id": …, …}.
  * The machine owns the client.
  */
 NetClientState *netdev_new(Machine *m, const json_t *options, Error **errp);
@@ -56,7 +59,10 @@ NetClientState *net_nic_new(Machine *m, const NetClientOps *ops, const char *nam
                             NetClientState *peer, Error **errp);
 void net_client_free(NetClientState *nc);
 
-/* Sends a frame to nc's peer. Returns its length (also if dropped: link down, no peer), 0 if queued. */
+/*
+ * Sends a frame to nc's peer. Returns its length (also if dropped: link down, no peer, queue full), 0 if
+ * a copy was queued: then do not send it again, and better nothing else before ops->sent() comes.
+ */
 size_t net_send(NetClientState *nc, const struct iovec *iov, int niov);
 /* nc can receive again: delivers what was queued for it. */
 void net_flush_queued(NetClientState *nc);
