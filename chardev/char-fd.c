@@ -1,5 +1,5 @@
 /*
- * char-fd.c - host ends that are plain descriptors: stdio, file, and the null device.
+ * char-fd.c - host ends that are plain descriptors: stdio, file, pipe, and the null device.
  *
  * Lobby, private to chardev/.  Main loop's thread, machine lock held.
  * Invariant: the terminal is as it was when the program ends.  The descriptors of stdio are shared with
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "chardev/char-priv.h"
+#include "util/fdset.h"
 #include "util/keyval.h"
 
 typedef struct FdChardev {
@@ -164,15 +165,6 @@ const ChardevClass chardev_stdio = {
 
 /* ---- file ---- */
 
-static int open_path(Chardev *chr, const char *path, int flags, Error **errp)
-{
-    int fd = open(path, flags | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        error_setg_errno(errp, errno, "chardev '%s': cannot open %s", chr->id, path);
-    }
-    return fd;
-}
-
 static bool file_open(Chardev *chr, const json_t *options, Error **errp)
 {
     FdChardev *s = chr->priv;
@@ -189,11 +181,11 @@ static bool file_open(Chardev *chr, const json_t *options, Error **errp)
         error_setg(errp, "chardev: file: no path given; add path=FILE");
         return false;
     }
-    s->out_fd = open_path(chr, path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), errp);
+    s->out_fd = chardev_open_path(chr, path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), errp);
     if (s->out_fd < 0) {
         return false;
     }
-    if (input && (s->in_fd = open_path(chr, input, O_RDONLY, errp)) < 0) {
+    if (input && (s->in_fd = chardev_open_path(chr, input, O_RDONLY, errp)) < 0) {
         return false;
     }
     fd_start(chr);
@@ -204,6 +196,48 @@ static const char *const file_keys[] = { "path", "input-path", "append", NULL };
 
 const ChardevClass chardev_file = {
     .name = "file", .keys = file_keys, .priv_size = sizeof(FdChardev), .open = file_open,
+    .write = fd_write, .watch = fd_watch, .close = fd_close,
+};
+
+/* ---- pipe ---- */
+
+/*
+ * PATH.in and PATH.out, or PATH for both.  Opened for reading and writing, a FIFO neither waits for its
+ * other end nor ends when that one goes.
+ */
+static bool pipe_open(Chardev *chr, const json_t *options, Error **errp)
+{
+    FdChardev *s = chr->priv;
+    const char *path = NULL;
+    s->in_fd = s->out_fd = -1;
+    s->own_fds = true;
+    if (!keyval_get_str(options, "path", &path, errp)) {
+        return false;
+    }
+    if (!path) {
+        error_setg(errp, "chardev: pipe: no path given; add path=FIFO");
+        return false;
+    }
+    g_autofree char *in = g_strconcat(path, ".in", NULL);
+    g_autofree char *out = g_strconcat(path, ".out", NULL);
+    if (!fdset_is_path(path) && access(in, F_OK) == 0 && access(out, F_OK) == 0) {
+        s->in_fd = chardev_open_path(chr, in, O_RDWR, errp);
+        s->out_fd = s->in_fd < 0 ? -1 : chardev_open_path(chr, out, O_RDWR, errp);
+    } else {
+        s->out_fd = chardev_open_path(chr, path, O_RDWR, errp);
+        s->in_fd = s->out_fd < 0 ? -1 : fcntl(s->out_fd, F_DUPFD_CLOEXEC, 0);
+    }
+    if (s->out_fd < 0) {
+        return false;
+    }
+    fd_start(chr);
+    return true;
+}
+
+static const char *const pipe_keys[] = { "path", NULL };
+
+const ChardevClass chardev_pipe = {
+    .name = "pipe", .keys = pipe_keys, .priv_size = sizeof(FdChardev), .open = pipe_open,
     .write = fd_write, .watch = fd_watch, .close = fd_close,
 };
 

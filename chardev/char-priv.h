@@ -60,6 +60,11 @@ struct Chardev {
 
 /* ---- for host ends ---- */
 
+/*
+ * Opens a path that a user gave, which may be a descriptor set's (/dev/fdset/N); O_CLOEXEC is added and a
+ * new file gets mode 0666 & ~umask.  -1 with *errp naming the chardev and the path.
+ */
+int chardev_open_path(Chardev *chr, const char *path, int flags, Error **errp);
 /* How many bytes the core takes now. */
 size_t chardev_can_receive(Chardev *chr);
 void chardev_receive(Chardev *chr, const uint8_t *buf, size_t len);
@@ -72,7 +77,7 @@ void chardev_break(Chardev *chr);
 void chardev_writable(Chardev *chr);
 void chardev_set_filename(Chardev *chr, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
-extern const ChardevClass chardev_null, chardev_stdio, chardev_file, chardev_pty, chardev_socket;
+extern const ChardevClass chardev_null, chardev_stdio, chardev_file, chardev_pipe, chardev_pty, chardev_socket;
 
 /* Ctrl-A commands (char-mux.c). */
 void char_mux_receive(Chardev *chr, const uint8_t *buf, size_t len);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "chardev/char-priv.h"
+#include "util/fdset.h"
 #include "util/keyval.h"
 
 struct CharLayer {
@@ -22,7 +23,7 @@ struct CharLayer {
 };
 
 static const ChardevClass *const chardev_classes[] = {
-    &chardev_file, &chardev_null, &chardev_pty, &chardev_socket, &chardev_stdio,
+    &chardev_file, &chardev_null, &chardev_pipe, &chardev_pty, &chardev_socket, &chardev_stdio,
 };
 
 static const ChardevClass *class_find(const char *name)
@@ -155,6 +156,24 @@ static bool check_keys(const ChardevClass *klass, const json_t *options, Error *
     return keyval_check_known(options, (const char *const *)known->pdata, what, errp);
 }
 
+int chardev_open_path(Chardev *chr, const char *path, int flags, Error **errp)
+{
+    int fd;
+    if (fdset_is_path(path) && chr->machine->fdsets) {
+        /* Whoever opened the file has decided on truncating and appending. */
+        fd = fdsets_open(chr->machine->fdsets, path, flags & O_ACCMODE, errp);
+        if (fd < 0) {
+            error_prepend(errp, "chardev '%s': ", chr->id);
+        }
+        return fd;
+    }
+    fd = open(path, flags | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "chardev '%s': cannot open %s", chr->id, path);
+    }
+    return fd;
+}
+
 static bool open_log(Chardev *chr, const json_t *options, Error **errp)
 {
     const char *path = NULL;
@@ -166,9 +185,9 @@ static bool open_log(Chardev *chr, const json_t *options, Error **errp)
     if (!path) {
         return true;
     }
-    chr->log_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666);
+    chr->log_fd = chardev_open_path(chr, path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), errp);
     if (chr->log_fd < 0) {
-        error_setg_errno(errp, errno, "chardev '%s': cannot open logfile %s", chr->id, path);
+        error_prepend(errp, "logfile: ");
     }
     return chr->log_fd >= 0;
 }
@@ -255,8 +274,8 @@ static json_t *shorthand_options(const char *text, Error **errp)
     if (strcmp(text, "stdio") == 0 || strcmp(text, "pty") == 0 || strcmp(text, "null") == 0) {
         return json_pack("{ss}", "backend", text);
     }
-    if (g_str_has_prefix(text, "file:")) {
-        return json_pack("{ss ss}", "backend", "file", "path", text + strlen("file:"));
+    if (g_str_has_prefix(text, "file:") || g_str_has_prefix(text, "pipe:")) {
+        return json_pack("{ss% ss}", "backend", text, 4, "path", text + strlen("file:"));
     }
     if (g_str_has_prefix(text, "unix:")) {
         return socket_options("unix", text + strlen("unix:"), errp);
@@ -265,7 +284,7 @@ static json_t *shorthand_options(const char *text, Error **errp)
         return socket_options("tcp", text + strlen("tcp:"), errp);
     }
     error_setg(errp, "'%s' is no character device; write stdio, mon:stdio, pty, null, file:PATH, "
-               "unix:PATH[,server=on], tcp:HOST:PORT[,server=on] or chardev:ID", text);
+               "pipe:PATH, unix:PATH[,server=on], tcp:HOST:PORT[,server=on] or chardev:ID", text);
     return NULL;
 }
 

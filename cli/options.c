@@ -393,9 +393,9 @@ const CliOption cli_options[] = {
     { "nic", NULL, "user|tap|…|none[,model=…][,mac=…]", "a network back end and its device", NET, NULL,
       apply_nic_object, "type", NULL },
 
-    { "chardev", NULL, "stdio|socket|file|pty|null|…,id=ID[,key=value…]", "a character device", CHAR,
+    { "chardev", NULL, "stdio|socket|file|pipe|pty|null|…,id=ID[,key=value…]", "a character device", CHAR,
       NULL, apply_chardev_object, "backend", NULL },
-    { "serial", NULL, "stdio|mon:stdio|pty|null|file:F|unix:P|tcp:H:P|chardev:ID",
+    { "serial", NULL, "stdio|mon:stdio|pty|null|file:F|pipe:F|unix:P|tcp:H:P|chardev:ID",
       "the serial port's other end", CHAR, apply_serial, NULL, NULL, NULL },
     { "monitor", NULL, "stdio|none|…", "the monitor for people (HMP)", CHAR, apply_monitor, NULL, NULL,
       NULL },
