@@ -1,0 +1,82 @@
+/*
+ * ram.h - guest RAM on its way: the rooms of floor F4 to each other.
+ *
+ * Floor F4, private to migration/.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef MIGRATION_RAM_H
+#define MIGRATION_RAM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "migration/qemu-file.h"
+#include "system/memory.h"
+#include "util/error.h"
+
+/* Counters that any thread may read. */
+typedef struct RAMCounters {
+    _Atomic uint64_t transferred;       /* bytes on the stream that belong to RAM */
+    _Atomic uint64_t duplicate;         /* zero pages */
+    _Atomic uint64_t normal;            /* pages sent whole */
+    _Atomic uint64_t remaining;         /* bytes known to be dirty */
+    _Atomic uint64_t dirty_sync_count;
+    _Atomic uint64_t dirty_pages_rate;  /* pages a second, between the last two syncs */
+    _Atomic uint64_t total;             /* bytes of guest RAM */
+    _Atomic uint64_t downtime_bytes;    /* sent while the machine stood still */
+} RAMCounters;
+/* This machine's; valid from registration on. */
+RAMCounters *ram_counters(Machine *m);
+
+/* ---- ram-dirty.c: which pages are left ---- */
+
+typedef struct RAMDirty RAMDirty;
+#define RAM_BATCH_PAGES 64
+
+typedef struct RAMBatch {
+    RAMBlock *block;
+    unsigned count;
+    ram_addr_t offset[RAM_BATCH_PAGES];     /* of each page, ascending */
+} RAMBatch;
+
+RAMDirty *ram_dirty_new(Machine *m);
+void ram_dirty_free(RAMDirty *d);
+/* Fetches the vCPUs' and devices' dirty bits into this run's bitmap. */
+void ram_dirty_sync(RAMDirty *d);
+/* The next pages that are left, whose bits are cleared; false: this round is over. */
+bool ram_dirty_next(RAMDirty *d, RAMBatch *batch);
+/* Gives pages back that were taken and not sent. */
+void ram_dirty_putback(RAMDirty *d, const RAMBatch *batch, unsigned first);
+uint64_t ram_dirty_bytes(const RAMDirty *d);
+void ram_dirty_rewind(RAMDirty *d);
+
+/* ---- ram-wire.c: one record, both directions ---- */
+
+typedef struct RAMWire {
+    QEMUFile *f;
+    RAMBlock *last_block;       /* of the record before, NULL at the start of a section */
+} RAMWire;
+
+/* All return the number of bytes that went onto the stream. */
+uint64_t ram_wire_put_zero(RAMWire *w, RAMBlock *block, ram_addr_t offset);
+/* The bytes are read from guest RAM when the stream is flushed. */
+uint64_t ram_wire_put_page(RAMWire *w, RAMBlock *block, ram_addr_t offset);
+uint64_t ram_wire_put_eos(RAMWire *w);
+bool ram_wire_put_sizes(RAMWire *w, Machine *m, Error **errp);
+
+typedef struct RAMRecord {
+    unsigned flags;
+    RAMBlock *block;            /* ZERO, PAGE */
+    ram_addr_t offset;
+    uint8_t fill;               /* ZERO */
+} RAMRecord;
+/* Reads the next record's head, block and offset checked against this machine. Data follows in f. */
+bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp);
+bool ram_wire_get_sizes(RAMWire *w, Machine *m, uint64_t total, Error **errp);
+
+/* zero.c: true if the page holds nothing but zero bytes. */
+bool page_is_zero(const void *page);
+
+#endif
