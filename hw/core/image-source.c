@@ -106,20 +106,7 @@ bool image_source_add_rom(Machine *m, const ImageSource *src, uint64_t offset, u
     if (src->fd >= 0) {
         return rom_add_file(m, src->name, addr, src->fd, offset, len, mem_len, errp);
     }
-    if (len == mem_len) {
-        return rom_add_bytes(m, src->name, addr, src->data + offset, len, errp);
-    }
-    uint8_t *padded = g_try_malloc0(mem_len);
-    if (!padded && mem_len) {
-        error_setg(errp, "'%s': no memory for %" PRIu64 " bytes", src->name, mem_len);
-        return false;
-    }
-    if (len) {
-        memcpy(padded, src->data + offset, MIN(len, mem_len));
-    }
-    bool ok = rom_add_bytes(m, src->name, addr, padded, mem_len, errp);
-    g_free(padded);
-    return ok;
+    return rom_add_padded(m, src->name, addr, src->data + offset, len, mem_len, errp);
 }
 
 /* ---- what kind of file ---- */

@@ -71,13 +71,9 @@ bool load_raw(Machine *m, const char *path, uint64_t addr, uint64_t max, LoadedI
     return ok;
 }
 
-bool load_image(Machine *m, const char *path, uint64_t addr, uint64_t max, LoadedImage *out,
-                Error **errp)
+bool load_image_source(Machine *m, ImageSource *src, uint64_t addr, uint64_t max, LoadedImage *out,
+                       Error **errp)
 {
-    ImageSource *src = image_source_open(path, errp);
-    if (!src) {
-        return false;
-    }
     if (image_is_gzip(src) || image_is_zboot(src)) {
         ImageSource *unpacked = image_unpack(src, max, errp);
         image_source_free(src);
@@ -90,4 +86,11 @@ bool load_image(Machine *m, const char *path, uint64_t addr, uint64_t max, Loade
                                 : load_source_raw(m, src, addr, max, out, errp);
     image_source_free(src);
     return ok;
+}
+
+bool load_image(Machine *m, const char *path, uint64_t addr, uint64_t max, LoadedImage *out,
+                Error **errp)
+{
+    ImageSource *src = image_source_open(path, errp);
+    return src && load_image_source(m, src, addr, max, out, errp);
 }

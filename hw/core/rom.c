@@ -28,9 +28,10 @@ typedef struct Rom {
     RAMBlock *block;
     ram_addr_t block_offset;    /* of addr */
     uint64_t addr, len;
-    uint8_t *data;              /* len bytes, or NULL: of the file */
+    uint8_t *data;              /* given_len bytes, or NULL: of the file */
     int fd;
-    uint64_t offset, file_len;  /* the rest up to len is zero */
+    uint64_t offset;            /* in the file */
+    uint64_t given_len;         /* the rest up to len is zero */
 } Rom;
 
 struct RomList {
@@ -102,17 +103,25 @@ static Rom *rom_add(Machine *m, const char *name, uint64_t addr, uint64_t len, E
     return rom;
 }
 
-bool rom_add_bytes(Machine *m, const char *name, uint64_t addr, const void *data, uint64_t len,
-                   Error **errp)
+bool rom_add_padded(Machine *m, const char *name, uint64_t addr, const void *data,
+                    uint64_t data_len, uint64_t len, Error **errp)
 {
     if (len == 0) {
         return true;
     }
     Rom *rom = rom_add(m, name, addr, len, errp);
     if (rom) {
-        rom->data = g_memdup2(data, len);
+        rom->given_len = MIN(data_len, len);
+        rom->data = g_malloc(rom->given_len + 1);   /* never NULL, which would mean a file */
+        memcpy(rom->data, data, rom->given_len);
     }
     return rom;
+}
+
+bool rom_add_bytes(Machine *m, const char *name, uint64_t addr, const void *data, uint64_t len,
+                   Error **errp)
+{
+    return rom_add_padded(m, name, addr, data, len, len, errp);
 }
 
 bool rom_add_file(Machine *m, const char *name, uint64_t addr, int fd, uint64_t offset,
@@ -133,7 +142,7 @@ bool rom_add_file(Machine *m, const char *name, uint64_t addr, int fd, uint64_t 
     }
     rom->fd = own;
     rom->offset = offset;
-    rom->file_len = MIN(file_len, len);
+    rom->given_len = MIN(file_len, len);
     return true;
 }
 
@@ -143,7 +152,7 @@ void rom_update(Machine *m, uint64_t addr, const void *data, uint64_t len)
     for (unsigned i = 0; i < roms->len; i++) {
         Rom *rom = roms->pdata[i];
         if (rom->addr == addr && rom->data) {
-            memcpy(rom->data, data, MIN(len, rom->len));
+            memcpy(rom->data, data, MIN(len, rom->given_len));
         }
     }
 }
@@ -156,11 +165,11 @@ static bool rom_copy(const Rom *rom)
 
     trace_rom_copy(rom->name, rom->addr, rom->len);
     if (rom->data) {
-        memcpy(to, rom->data, rom->len);
-        done = rom->file_len;
+        memcpy(to, rom->data, rom->given_len);
+        done = rom->given_len;
     } else {
-        while (done < rom->file_len) {
-            ssize_t n = pread(rom->fd, to + done, rom->file_len - done, rom->offset + done);
+        while (done < rom->given_len) {
+            ssize_t n = pread(rom->fd, to + done, rom->given_len - done, rom->offset + done);
             if (n < 0 && errno == EINTR) {
                 continue;
             }
@@ -169,13 +178,13 @@ static bool rom_copy(const Rom *rom)
             }
             done += n;
         }
-        memset(to + done, 0, rom->len - done);
     }
+    memset(to + done, 0, rom->len - done);
     ram_block_set_dirty(rom->block, rom->block_offset, rom->len);
-    if (done < rom->file_len) {
+    if (done < rom->given_len) {
         trace_rom_read_failed(rom->name, rom->offset + done);
     }
-    return done == rom->file_len;
+    return done == rom->given_len;
 }
 
 /* A machine whose firmware cannot be read again must not run on half of it. */

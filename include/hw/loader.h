@@ -26,6 +26,9 @@ typedef struct Machine Machine;
  */
 bool rom_add_bytes(Machine *m, const char *name, uint64_t addr, const void *data, uint64_t len,
                    Error **errp);
+/* The same, then zeroes up to len. */
+bool rom_add_padded(Machine *m, const char *name, uint64_t addr, const void *data,
+                    uint64_t data_len, uint64_t len, Error **errp);
 /* The same for file_len bytes at offset of fd (duplicated; read at each reset), then zeroes up to len. */
 bool rom_add_file(Machine *m, const char *name, uint64_t addr, int fd, uint64_t offset,
                   uint64_t file_len, uint64_t len, Error **errp);
@@ -87,6 +90,9 @@ ImageSource *image_unpack(const ImageSource *src, uint64_t max, Error **errp);
  */
 bool load_image(Machine *m, const char *path, uint64_t addr, uint64_t max, LoadedImage *out,
                 Error **errp);
+/* The same of a source, which it takes. */
+bool load_image_source(Machine *m, ImageSource *src, uint64_t addr, uint64_t max, LoadedImage *out,
+                       Error **errp);
 /* The file as it is, at addr, max bytes at most; out->entry is addr. */
 bool load_raw(Machine *m, const char *path, uint64_t addr, uint64_t max, LoadedImage *out,
               Error **errp);
