@@ -116,7 +116,7 @@ bool cmdline_apply(CommandLine *cl, const CliOption *option, const char *value, 
     if (!object) {
         return false;
     }
-    bool ok = option->apply_object(cl, object, errp);
+    bool ok = cli_check_keys(option, object, errp) && option->apply_object(cl, object, errp);
     json_decref(object);
     return ok;
 }

@@ -12,11 +12,13 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "cli/keys.h"
 #include "util/error.h"
 
 /* One option of the table: how it is read and how it is explained. */
 typedef struct CommandLine CommandLine;
-typedef struct CliOption {
+typedef struct CliOption CliOption;
+struct CliOption {
     const char *name;           /* without the dash */
     const char *alias;          /* a second spelling, or NULL */
     const char *arg;            /* how the value is shown in -help; NULL: the option has no value */
@@ -28,7 +30,8 @@ typedef struct CliOption {
     bool (*apply_object)(CommandLine *cl, json_t *object, Error **errp);
     const char *implied_key;    /* of apply_object's dialect */
     const char *group;          /* the name in -readconfig and query-command-line-options; NULL: name */
-} CliOption;
+    const CliKey *keys;         /* those that object may have; NULL: whoever uses it checks them */
+};
 
 typedef enum CliAction { CLI_RUN, CLI_EXIT_OK } CliAction;
 

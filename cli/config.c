@@ -46,6 +46,16 @@ static bool check_accel(CommandLine *cl, Error **errp)
         error_setg(errp, "invalid accelerator %s; there is only tcg", named ? named : names);
         return false;
     }
+    const char *thread = "multi";
+    if (!keyval_get_str(cl->accel, "thread", &thread, errp)) {
+        return false;
+    }
+    bool taking_turns = json_object_size(cl->icount) > 0;
+    if (strcmp(thread, "multi") != 0 && !(taking_turns && strcmp(thread, "single") == 0)) {
+        error_setg(errp, "-accel tcg,thread=%s: each hart has a thread of its own (thread=multi); with "
+                   "-icount they take turns (thread=single)", thread);
+        return false;
+    }
     return true;
 }
 
@@ -141,6 +151,15 @@ static bool set_memory(CommandLine *cl, const MachineClass *klass, MachineConfig
     }
     if (!klass->default_ram_id) {
         return true;
+    }
+    uint64_t maxmem = config->ram_size;
+    if (!keyval_get_size(cl->memory, "maxmem", &maxmem, errp)) {
+        return false;
+    }
+    if (maxmem != config->ram_size) {
+        error_setg(errp, "-m maxmem=%" G_GUINT64_FORMAT ": memory cannot be added later; leave it out, or "
+                   "let it equal the size", maxmem);
+        return false;
     }
     if (config->ram_size < RAM_MIN || config->ram_size > RAM_MAX || config->ram_size % 4096) {
         error_setg(errp, "-m: RAM of %" G_GUINT64_FORMAT " bytes; it must be a multiple of 4 KiB "
@@ -264,31 +283,6 @@ static bool set_paths(CommandLine *cl, MachineConfig *config, Error **errp)
     return true;
 }
 
-static bool check_machine_switches(CommandLine *cl, Error **errp)
-{
-    static const char *const off_only[] = { "usb", "hmat", NULL };
-    for (int i = 0; off_only[i]; i++) {
-        bool on = false;
-        if (!keyval_get_bool(cl->machine, off_only[i], &on, errp)) {
-            return false;
-        }
-        if (on) {
-            error_setg(errp, "-machine %s=on: the machine has no such thing; use %s=off", off_only[i],
-                       off_only[i]);
-            return false;
-        }
-    }
-    const char *aia = "none";
-    if (!keyval_get_str(cl->machine, "aia", &aia, errp)) {
-        return false;
-    }
-    if (strcmp(aia, "none") != 0) {
-        error_setg(errp, "-machine aia=%s: only aia=none is possible", aia);
-        return false;
-    }
-    return true;
-}
-
 static bool fill(CommandLine *cl, UserObjects *objects, const MachineClass *klass,
                  MachineConfig *config, Error **errp)
 {
@@ -297,7 +291,7 @@ static bool fill(CommandLine *cl, UserObjects *objects, const MachineClass *klas
     config->no_shutdown = cl->no_shutdown;
     config->autostart = !cl->paused;
     config->objects = objects;
-    return check_accel(cl, errp) && check_machine_switches(cl, errp) && set_name(cl, config, errp) &&
+    return check_accel(cl, errp) && set_name(cl, config, errp) &&
            set_smp(cl, klass, config, errp) && set_memory(cl, klass, config, errp) &&
            set_backend(cl, objects, config, errp) && set_icount(cl, config, errp) &&
            set_rtc(cl, config, errp) && set_paths(cl, config, errp);

@@ -15,11 +15,9 @@
 
 /* ---- small appliers shared by several options ---- */
 
-static bool merge(json_t *into, json_t *object, const char *const *known, const CommandLine *cl,
-                  Error **errp)
+static bool merge(json_t *into, json_t *object)
 {
-    return keyval_check_known(object, known, cl->current->name, errp) &&
-           json_object_update(into, object) == 0;
+    return json_object_update(into, object) == 0;
 }
 
 static bool append(GPtrArray *list, json_t *object)
@@ -97,75 +95,23 @@ SHORTHAND_OPTION(qmp, qmps)
 
 /* ---- machine ---- */
 
-static const char *const machine_keys[] = {
-    "type", "accel", "memory-backend", "dumpdtb", "pflash0", "pflash1", "acpi", "usb", "aia", "aclint",
-    "dump-guest-core", "mem-merge", "kernel", "initrd", "append", "dtb", "firmware", "graphics",
-    "suppress-vmdesc", "hmat", NULL,
-};
-
-static bool apply_machine(CommandLine *cl, json_t *object, Error **errp)
-{
-    return merge(cl->machine, object, machine_keys, cl, errp);
-}
-
-static bool apply_accel(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "accel", "thread", "tb-size", "one-insn-per-tb", NULL };
-    return merge(cl->accel, object, keys, cl, errp);
-}
-
-static bool apply_smp(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "cpus", "maxcpus", "sockets", "dies", "clusters", "cores",
-                                        "threads", NULL };
-    return merge(cl->smp, object, keys, cl, errp);
-}
-
-static bool apply_memory(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "size", "slots", "maxmem", NULL };
-    return merge(cl->memory, object, keys, cl, errp);
-}
-
-static bool apply_name(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "guest", "process", "debug-threads", NULL };
-    return merge(cl->name, object, keys, cl, errp);
-}
-
-static bool apply_rtc(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "base", "clock", "driftfix", NULL };
-    return merge(cl->rtc, object, keys, cl, errp);
-}
-
-static bool apply_icount(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "shift", "align", "sleep", NULL };
-    return merge(cl->icount, object, keys, cl, errp);
-}
-
-/* The guest finds its boot device through the firmware's own order; the keys are checked only. */
-static bool apply_boot(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "order", "once", "menu", "splash", "splash-time",
-                                        "reboot-timeout", "strict", NULL };
-    return keyval_check_known(object, keys, "boot", errp);
-}
-
-/* Guest memory is ordinary pageable memory: "off" is what happens, "on" is refused. */
-static bool apply_overcommit(CommandLine *cl, json_t *object, Error **errp)
-{
-    static const char *const keys[] = { "mem-lock", "cpu-pm", NULL };
-    bool lock = false;
-    if (!keyval_check_known(object, keys, "overcommit", errp) ||
-        !keyval_get_bool(object, "mem-lock", &lock, errp)) {
-        return false;
+#define MERGE_OPTION(FIELD) \
+    static bool apply_##FIELD(CommandLine *cl, json_t *object, Error **errp) \
+    { \
+        return merge(cl->FIELD, object); \
     }
-    if (lock) {
-        error_setg(errp, "mem-lock=on: guest memory cannot be locked; use mem-lock=off");
-    }
-    return !lock;
+MERGE_OPTION(machine)
+MERGE_OPTION(accel)
+MERGE_OPTION(smp)
+MERGE_OPTION(memory)
+MERGE_OPTION(name)
+MERGE_OPTION(rtc)
+MERGE_OPTION(icount)
+
+/* Options that only confirm what is so: their keys are checked, and that is all. */
+static bool apply_checked(CommandLine *cl, json_t *object, Error **errp)
+{
+    return true;
 }
 
 /* virt has no sound device; the only back end is the one that does nothing. */
@@ -209,17 +155,13 @@ static bool apply_none_only(CommandLine *cl, const char *value, Error **errp)
 
 static bool apply_msg(CommandLine *cl, json_t *object, Error **errp)
 {
-    static const char *const keys[] = { "timestamp", "guest-name", NULL };
-    return keyval_check_known(object, keys, "msg", errp) &&
-           keyval_get_bool(object, "timestamp", &cl->msg_timestamp, errp);
+    return keyval_get_bool(object, "timestamp", &cl->msg_timestamp, errp);
 }
 
 static bool apply_trace(CommandLine *cl, json_t *object, Error **errp)
 {
-    static const char *const keys[] = { "enable", "events", "file", NULL };
     const char *pattern = NULL, *events = NULL, *file = NULL;
-    if (!keyval_check_known(object, keys, "trace", errp) ||
-        !keyval_get_str(object, "enable", &pattern, errp) ||
+    if (!keyval_get_str(object, "enable", &pattern, errp) ||
         !keyval_get_str(object, "events", &events, errp) ||
         !keyval_get_str(object, "file", &file, errp)) {
         return false;
@@ -343,19 +285,19 @@ const CliOption cli_options[] = {
     { "machine", "M", "[type=]NAME[,key=value…]",
       "the machine: virt or none (default: virt)\n"
       "dumpdtb=FILE writes the device tree and exits; pflash0=NODE, pflash1=NODE;\n"
-      "memory-backend=ID; accel=tcg", STD, NULL, apply_machine, "type", NULL },
+      "memory-backend=ID; accel=tcg", STD, NULL, apply_machine, "type", NULL, cli_machine_keys },
     { "cpu", NULL, "MODEL[,EXT=on|off…]", "the harts; '-cpu help' lists models and extensions", STD,
       apply_cpu, NULL, NULL, NULL },
-    { "accel", NULL, "tcg", "the engine; there is one", STD, NULL, apply_accel, "accel", NULL },
+    { "accel", NULL, "tcg", "the engine; there is one", STD, NULL, apply_accel, "accel", NULL, cli_accel_keys },
     { "smp", NULL, "[cpus=]N[,maxcpus=,sockets=,cores=,threads=]", "number of harts (default: 1)",
-      STD, NULL, apply_smp, "cpus", "smp-opts" },
+      STD, NULL, apply_smp, "cpus", "smp-opts", cli_smp_keys },
     { "m", NULL, "[size=]MEGS", "guest RAM, with suffix M or G (default: 128M)", STD, NULL,
-      apply_memory, "size", "memory" },
+      apply_memory, "size", "memory", cli_memory_keys },
     { "name", NULL, "[guest=]NAME[,debug-threads=on|off]", "the guest's name", STD, NULL, apply_name,
-      "guest", NULL },
+      "guest", NULL, cli_name_keys },
     { "uuid", NULL, "UUID", "the machine's UUID", STD, apply_uuid, NULL, NULL, NULL },
     { "boot", NULL, "[order=]…[,strict=on|off]", "accepted for management programs", STD, NULL,
-      apply_boot, "order", "boot-opts" },
+      apply_checked, "order", "boot-opts", cli_boot_keys },
     { "object", NULL, "TYPE,id=ID[,prop=value…]",
       "an object: rng-random, memory-backend-ram, iothread, secret …", STD, NULL, apply_object_object,
       "qom-type", NULL },
@@ -370,7 +312,7 @@ const CliOption cli_options[] = {
       apply_nothing, NULL, NULL, NULL },
     { "readconfig", NULL, "FILE", "read options from FILE", STD, apply_readconfig, NULL, NULL, NULL },
     { "overcommit", NULL, "mem-lock=off", "accepted for management programs", STD, NULL,
-      apply_overcommit, NULL, NULL },
+      apply_checked, NULL, NULL, cli_overcommit_keys },
 
     { "bios", NULL, "default|none|FILE", "firmware (default: OpenSBI); none: the kernel runs in M mode",
       BOOT, apply_bios, NULL, NULL, NULL },
@@ -402,7 +344,7 @@ const CliOption cli_options[] = {
     { "qmp", NULL, "unix:PATH,server=on,wait=off|tcp:…|stdio", "a monitor for programs (QMP)", CHAR,
       apply_qmp, NULL, NULL, NULL },
     { "mon", NULL, "[chardev=]ID[,mode=readline|control][,pretty=on|off]",
-      "a monitor on a chardev", CHAR, NULL, apply_mon_object, "chardev", NULL },
+      "a monitor on a chardev", CHAR, NULL, apply_mon_object, "chardev", NULL, cli_mon_keys },
     { "nographic", NULL, NULL, "serial port and monitor share this terminal (Ctrl-A h for help)", CHAR,
       apply_nographic, NULL, NULL, NULL },
     { "parallel", NULL, "none", "accepted: there is no parallel port", CHAR, apply_none_only, NULL,
@@ -421,14 +363,14 @@ const CliOption cli_options[] = {
       NULL },
     { "icount", NULL, "shift=N[,sleep=on|off]",
       "deterministic mode: virtual time is instructions << N nanoseconds", DEBUG, NULL, apply_icount,
-      "shift", NULL },
+      "shift", NULL, cli_icount_keys },
     { "rtc", NULL, "base=utc|localtime|DATETIME[,clock=host|vm]", "the real-time clock", DEBUG, NULL,
-      apply_rtc, "base", NULL },
+      apply_rtc, "base", NULL, cli_rtc_keys },
     { "no-reboot", NULL, NULL, "exit instead of rebooting", DEBUG, apply_no_reboot, NULL, NULL, NULL },
     { "no-shutdown", NULL, NULL, "stop instead of exiting when the guest powers off", DEBUG,
       apply_no_shutdown, NULL, NULL, NULL },
     { "trace", NULL, "[enable=]PATTERN|events=FILE[,file=FILE]",
-      "log trace events; '-trace help' lists them", DEBUG, NULL, apply_trace, "enable", NULL },
+      "log trace events; '-trace help' lists them", DEBUG, NULL, apply_trace, "enable", NULL, cli_trace_keys },
     { "d", NULL, "ITEM[,…]", "log by subject; '-d help' lists them", DEBUG, apply_log, NULL, NULL,
       NULL },
     { "D", NULL, "FILE", "where the log goes (default: stderr)", DEBUG, apply_logfile, NULL, NULL,
@@ -440,6 +382,6 @@ const CliOption cli_options[] = {
     { "add-fd", NULL, "fd=N,set=N[,opaque=TEXT]", "add an inherited descriptor to a set (/dev/fdset/N)",
       PROC, NULL, apply_add_fd_object, NULL, NULL },
     { "msg", NULL, "timestamp=on|off", "put the time in front of error messages", PROC, NULL, apply_msg,
-      NULL, NULL },
+      NULL, NULL, cli_msg_keys },
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -33,7 +33,8 @@ static bool finish_group(CommandLine *cl, ConfigGroup *group, const char *path, 
         return true;
     }
     cl->current = group->option;
-    bool ok = group->option->apply_object(cl, group->object, errp);
+    bool ok = cli_check_keys(group->option, group->object, errp) &&
+              group->option->apply_object(cl, group->object, errp);
     if (!ok) {
         error_prepend(errp, "%s:%d: ", path, group->line);
     }

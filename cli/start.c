@@ -18,6 +18,7 @@
 #include "cli/help.h"
 #include "cli/process.h"
 #include "hw/qdev.h"
+#include "monitor/hub.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "system/runstate.h"
@@ -70,11 +71,9 @@ static bool add_global(Machine *m, const json_t *options, Error **errp)
 
 static bool add_monitor(Machine *m, const json_t *options, Error **errp)
 {
-    static const char *const known[] = { "chardev", "mode", "pretty", "id", NULL };
     const char *id = NULL, *mode = "readline";
     bool pretty = false;
-    if (!keyval_check_known(options, known, "mon", errp) ||
-        !keyval_get_str(options, "chardev", &id, errp) ||
+    if (!keyval_get_str(options, "chardev", &id, errp) ||
         !keyval_get_str(options, "mode", &mode, errp) ||
         !keyval_get_bool(options, "pretty", &pretty, errp)) {
         return false;
@@ -208,6 +207,7 @@ static Machine *create(CommandLine *cl, UserObjects *objects, Error **errp)
         return NULL;
     }
     monitor_attach(m);
+    monitor_hub_set_options(monitor_hub_of(m), cli_describe_options());
     machine_lock(m);
     bool ok = build(m, cl, errp);
     machine_unlock(m);
