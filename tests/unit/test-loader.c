@@ -199,6 +199,35 @@ static void test_zboot(void)
     g_free(image);
 }
 
+/* Twenty thousand bytes of "zstd kernelzzzz…", if the program was built with zstd. */
+static void test_zstd(void)
+{
+    size_t packed_len, len;
+    uint8_t *packed = unhex("28b52ffd60204d9d0000607a737464206b65726e656c7a010011ce0e92", &packed_len);
+    uint8_t *file = zboot(packed, packed_len, "zstd", &len);
+    Machine *m = loader_machine();
+    Error *err = NULL;
+    LoadedImage out;
+    if (load(m, file, len, &out, &err)) {
+        g_assert_cmphex(out.high, ==, RAM + 20000);
+        qdev_reset_all(m);
+        g_assert_cmphex(bus_read(m, RAM, 8), ==, 0x72656b206474737a);
+        g_assert_cmphex(bus_read(m, RAM + 19992, 8), ==, 0x7a7a7a7a7a7a7a7a);
+        fixture_free(m);
+        uint32_t short_len = packed_len - 3;
+        memcpy(file + 12, &short_len, 4);
+        load_fails(file, len, "no end");
+        memcpy(file + 12, &packed_len, 4);
+        file[128] ^= 0xff;
+        load_fails(file, len, "zstd");
+    } else {
+        assert_error(err, "built without");
+        fixture_free(m);
+    }
+    g_free(file);
+    g_free(packed);
+}
+
 /* ---- ELF ---- */
 
 typedef struct TestElf {
@@ -308,6 +337,7 @@ int main(int argc, char **argv)
     g_test_add_func("/loader/image", test_image);
     g_test_add_func("/loader/gzip", test_gzip);
     g_test_add_func("/loader/zboot", test_zboot);
+    g_test_add_func("/loader/zstd", test_zstd);
     g_test_add_func("/loader/elf", test_elf);
     g_test_add_func("/loader/bad-elf", test_bad_elf);
     g_test_add_func("/loader/files", test_files);
