@@ -84,10 +84,7 @@ HartBench *hart_bench_new(const char *model, uint64_t ram_size)
 
 void hart_bench_free(HartBench *b)
 {
-    machine_lock(&b->m);
-    b->h->cpu.ops->finalize(&b->h->cpu);
-    machine_unlock(&b->m);
-    vcpus_free(b->m.vcpus);
+    vcpus_free(b->m.vcpus);     /* finalizes the hart */
     savevm_free(b->m.savevm);
     memory_free(b->m.memory);
     clocks_free(b->m.clocks);
