@@ -23,6 +23,13 @@ typedef enum CPUExit {
     CPU_EXIT_BUDGET,    /* the instruction budget is spent */
 } CPUExit;
 
+/* A range with one kind of access, contiguous on both sides; for `info mem`. */
+typedef struct CPUMapping {
+    uint64_t vaddr, paddr, size;    /* bytes */
+    const char *attr;               /* "rwxugad", '-' for what is not set */
+} CPUMapping;
+typedef bool CPUMappingFunc(const CPUMapping *mapping, void *opaque);
+
 typedef struct CPUOps {
     void (*reset)(CPUState *cpu);
     /*
@@ -55,6 +62,13 @@ typedef struct CPUOps {
     bool (*translate)(CPUState *cpu, uint64_t vaddr, uint64_t *paddr);
     void (*nmi)(CPUState *cpu);
     void (*finalize)(CPUState *cpu);
+    /* A register's value by name ("pc", "a0", "satp"), for expressions. vCPU stopped. May be NULL. */
+    bool (*get_register)(CPUState *cpu, const char *name, uint64_t *value);
+    /*
+     * Calls fn, in the order of virtual addresses, for each range that the page tables map, until fn
+     * returns false. False: no translation is in force. vCPU stopped. May be NULL.
+     */
+    bool (*foreach_mapping)(CPUState *cpu, CPUMappingFunc *fn, void *opaque);
 } CPUOps;
 
 /* Embedded as first member of the target's own struct. */

@@ -115,6 +115,8 @@ static const CPUOps cpu_ops = {
     .translate = cpu_translate,
     .nmi = cpu_nmi,
     .finalize = cpu_finalize,
+    .get_register = debug_get_register,
+    .foreach_mapping = debug_foreach_mapping,
 };
 
 CPUState *riscv_cpu_new(Machine *m, const char *model, unsigned hartid, Error **errp)

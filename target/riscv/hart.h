@@ -189,6 +189,10 @@ bool model_parse(Hart *h, const char *model, Error **errp);
 char *model_isa_string(const Hart *h);
 uint64_t model_misa(const Hart *h);
 
+/* debug.c */
+bool debug_get_register(CPUState *cpu, const char *name, uint64_t *value);
+bool debug_foreach_mapping(CPUState *cpu, CPUMappingFunc *fn, void *opaque);
+
 /* machine-state.c */
 bool machine_state_register(Hart *h, Error **errp);
 void machine_state_free(Hart *h);
