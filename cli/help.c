@@ -14,45 +14,14 @@
 #include "hw/qdev.h"
 #include "system/machine.h"
 #include "target/riscv.h"
+#include "util/log-items.h"
 #include "util/trace.h"
-
-typedef struct LogItem {
-    const char *name;
-    const char *pattern;
-    const char *help;
-} LogItem;
-
-/* Subjects in QEMU's spelling where it has one. */
-static const LogItem log_items[] = {
-    { "guest_errors", "*guest_error*", "what the guest asked of a device and should not have" },
-    { "unimp", "*unimp*", "accesses to registers that do not exist" },
-    { "int", "riscv_trap*", "traps and interrupts" },
-    { "mmu", "riscv_mmu*", "page table walks and faults" },
-    { "virtio", "virtio*", "virtio devices" },
-    { "block", "block*", "disk requests" },
-    { "net", "net*", "network back ends" },
-    { "qmp", "qmp*", "monitor commands and replies" },
-    { "runstate", "runstate*", "changes of the machine's state" },
-};
-
-const char *cli_log_item_pattern(const char *item)
-{
-    if (g_str_has_prefix(item, "trace:")) {
-        return item + strlen("trace:");
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
-        if (strcmp(log_items[i].name, item) == 0) {
-            return log_items[i].pattern;
-        }
-    }
-    return NULL;
-}
 
 void cli_help_log(CommandLine *cl)
 {
     printf("Log items (comma separated):\n");
-    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
-        printf("%-16s%s\n", log_items[i].name, log_items[i].help);
+    for (const LogItem *item = log_items; item->name; item++) {
+        printf("%-16s%s\n", item->name, item->help);
     }
     printf("%-16s%s\n", "trace:PATTERN", "trace events whose name matches, see '-trace help'");
     cl->action = CLI_EXIT_OK;

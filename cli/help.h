@@ -17,7 +17,5 @@ void cli_help_machines(CommandLine *cl);
 void cli_help_cpus(CommandLine *cl);
 /* True if value asks for help ("help", "?", "NAME,help"); then it was printed. */
 bool cli_help_device(CommandLine *cl, const char *value);
-/* The trace pattern that a -d item stands for; NULL if there is no such item. */
-const char *cli_log_item_pattern(const char *item);
 
 #endif

@@ -12,6 +12,7 @@
 #include "cli/cmdline.h"
 #include "cli/help.h"
 #include "util/keyval.h"
+#include "util/log-items.h"
 
 /* ---- small appliers shared by several options ---- */
 
@@ -188,7 +189,7 @@ static bool apply_log(CommandLine *cl, const char *value, Error **errp)
     }
     g_auto(GStrv) items = g_strsplit(value, ",", -1);
     for (int i = 0; items[i]; i++) {
-        const char *pattern = cli_log_item_pattern(items[i]);
+        const char *pattern = log_item_pattern(items[i]);
         if (!pattern) {
             error_setg(errp, "unknown log item '%s'; '-d help' lists them", items[i]);
             return false;
