@@ -329,6 +329,17 @@ static void update_watch(Chardev *chr, bool output)
     }
 }
 
+/* With mon:stdio the monitor is there before the serial port, whose terminal it is all the same. */
+static bool is_monitor(const CharFrontend *fe)
+{
+    return fe->ops && strcmp(fe->user, "monitor") == 0;
+}
+
+bool char_has_focus(const Chardev *chr, const void *opaque)
+{
+    return chr->frontends[chr->focus].opaque == opaque;
+}
+
 bool char_attach(Chardev *chr, const char *user, const CharFrontendOps *ops, void *opaque,
                  Error **errp)
 {
@@ -346,6 +357,8 @@ bool char_attach(Chardev *chr, const char *user, const CharFrontendOps *ops, voi
     chr->frontend_open = true;
     if (place == 0) {
         chr->focus = 0;
+    } else if (is_monitor(&chr->frontends[chr->focus]) && !is_monitor(&chr->frontends[place])) {
+        char_mux_set_focus(chr, place);
     }
     if (chr->open && ops->event) {
         ops->event(opaque, CHR_EVENT_OPENED);

@@ -54,6 +54,11 @@ bool chardev_remove(Machine *m, const char *id, Error **errp);
 bool char_attach(Chardev *chr, const char *user, const CharFrontendOps *ops, void *opaque,
                  Error **errp);
 void char_detach(Chardev *chr, void *opaque);
+/*
+ * True if what is typed goes to the front end with that opaque: always, except on a mux, where the first
+ * user that is no "monitor" begins and CHR_EVENT_MUX_IN and _OUT tell of changes.
+ */
+bool char_has_focus(const Chardev *chr, const void *opaque);
 
 /* Accepts 0 … len bytes without blocking and says how many; with no peer all are accepted and lost. */
 size_t char_write(Chardev *chr, const uint8_t *buf, size_t len);
