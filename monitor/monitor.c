@@ -15,11 +15,17 @@
 
 #include "system/machine.h"
 
+typedef struct HubOnFree {
+    void (*func)(void *opaque);
+    void *opaque;
+} HubOnFree;
+
 struct MonitorHub {
     EventSink sink;         /* first: emit() finds the hub by it */
     MonitorHubConfig config;
     FdSets *own_fdsets;
     GPtrArray *monitors;    /* of Monitor */
+    GArray *on_free;        /* of HubOnFree */
     bool migrate_events;
     GMutex lock;            /* guards events */
     GQueue events;          /* of json_t */
@@ -84,6 +90,7 @@ MonitorHub *monitor_hub_new(const MonitorHubConfig *config)
         hub->config.fdsets = hub->own_fdsets = fdsets_new();
     }
     hub->monitors = g_ptr_array_new();
+    hub->on_free = g_array_new(FALSE, FALSE, sizeof(HubOnFree));
     g_mutex_init(&hub->lock);
     g_queue_init(&hub->events);
     return hub;
@@ -92,6 +99,11 @@ MonitorHub *monitor_hub_new(const MonitorHubConfig *config)
 void monitor_hub_free(MonitorHub *hub)
 {
     json_t *message;
+    for (guint i = 0; i < hub->on_free->len; i++) {
+        HubOnFree *entry = &g_array_index(hub->on_free, HubOnFree, i);
+        entry->func(entry->opaque);
+    }
+    g_array_unref(hub->on_free);
     while (hub->monitors->len) {
         monitor_free(g_ptr_array_index(hub->monitors, 0));
     }
@@ -102,6 +114,12 @@ void monitor_hub_free(MonitorHub *hub)
     g_mutex_clear(&hub->lock);
     fdsets_free(hub->own_fdsets);
     g_free(hub);
+}
+
+void monitor_hub_on_free(MonitorHub *hub, void (*func)(void *opaque), void *opaque)
+{
+    HubOnFree entry = { .func = func, .opaque = opaque };
+    g_array_append_val(hub->on_free, entry);
 }
 
 MonitorHub *monitor_hub_of(Machine *m)

@@ -47,6 +47,8 @@ typedef struct MonitorHubConfig {
 MonitorHub *monitor_hub_new(const MonitorHubConfig *config);
 /* Frees the hub and every monitor in it.  No other thread may emit events any more. */
 void monitor_hub_free(MonitorHub *hub);
+/* func(opaque) is called at the beginning of monitor_hub_free(), for what hangs on the hub. */
+void monitor_hub_on_free(MonitorHub *hub, void (*func)(void *opaque), void *opaque);
 
 /* The hub of a machine between monitor_attach() and monitor_detach(), else NULL. */
 MonitorHub *monitor_hub_of(Machine *m);

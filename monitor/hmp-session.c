@@ -1,0 +1,130 @@
+/*
+ * hmp-session.c - a person at a terminal: prompt, line editing, commands.
+ *
+ * Floor F6; below it the commands and the line editor.  Main loop's thread, machine lock held.
+ * Invariant: while a command runs the session stays; what it writes after a close is dropped.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "config-host.h"
+#include "monitor/hmp-internal.h"
+#include "monitor/monitor.h"
+#include "monitor/readline.h"
+
+/* What scripts and management programs wait for. */
+#define PROMPT "(qemu) "
+
+struct HmpSession {
+    HmpContext ctx;
+    Readline *rl;
+    HmpWrite *write;
+    void *opaque;
+    bool open;
+};
+
+static void session_write(void *opaque, const char *text, size_t len)
+{
+    HmpSession *session = opaque;
+    if (session->open) {
+        session->write(session->opaque, text, len);
+    }
+}
+
+static void session_line(void *opaque, const char *line)
+{
+    HmpSession *session = opaque;
+    hmp_execute(&session->ctx, line);
+}
+
+static GPtrArray *session_complete(void *opaque, const char *line, size_t *word_start)
+{
+    HmpSession *session = opaque;
+    return hmp_complete(&session->ctx, line, word_start);
+}
+
+HmpSession *hmp_session_new(Machine *m, MonitorHub *hub, HmpWrite *write, void *opaque)
+{
+    static const ReadlineOps ops = {
+        .write = session_write, .line = session_line, .complete = session_complete,
+    };
+    HmpSession *session = g_new0(HmpSession, 1);
+    session->write = write;
+    session->opaque = opaque;
+    session->rl = readline_new(PROMPT, HMP_LINE_MAX, &ops, session);
+    session->ctx = (HmpContext) {
+        .machine = m,
+        .hub = hub,
+        .mon = hub ? monitor_new_bare(hub) : NULL,
+        .format = { .count = 1, .letter = 'x', .size = 4 },
+        .history = readline_history(session->rl),
+        .write = session_write,
+        .opaque = session,
+    };
+    return session;
+}
+
+void hmp_session_free(HmpSession *session)
+{
+    if (session->ctx.mon) {
+        monitor_free(session->ctx.mon);
+    }
+    readline_free(session->rl);
+    g_free(session);
+}
+
+void hmp_session_open(HmpSession *session)
+{
+    session->open = true;
+    readline_reset(session->rl);
+    hmp_puts(&session->ctx, "Godwit " GODWIT_VERSION
+             " monitor - type 'help' for more information\n" PROMPT);
+}
+
+void hmp_session_redraw(HmpSession *session)
+{
+    readline_redraw(session->rl);
+}
+
+void hmp_session_close(HmpSession *session)
+{
+    session->open = false;
+}
+
+void hmp_session_feed(HmpSession *session, const char *buf, size_t len)
+{
+    readline_feed(session->rl, buf, len);
+}
+
+/* ---- one line ---- */
+
+static void append_text(void *opaque, const char *text, size_t len)
+{
+    g_string_append_len(opaque, text, len);
+}
+
+char *hmp_run_line(Machine *m, MonitorHub *hub, const char *line, int cpu_index)
+{
+    GString *out = g_string_new(NULL);
+    HmpContext ctx = {
+        .machine = m,
+        .hub = hub,
+        .mon = hub ? monitor_new_bare(hub) : NULL,
+        .cpu_index = MAX(cpu_index, 0),
+        .format = { .count = 1, .letter = 'x', .size = 4 },
+        .write = append_text,
+        .opaque = out,
+    };
+    hmp_execute(&ctx, line);
+    if (ctx.mon) {
+        monitor_free(ctx.mon);
+    }
+    /* It goes into JSON: text that was cut within a character must not spoil that. */
+    char *text = g_utf8_make_valid(out->str, out->len);
+    g_string_free(out, TRUE);
+    return text;
+}
+
+char *monitor_hmp_run(Machine *m, const char *line, int cpu_index)
+{
+    return hmp_run_line(m, monitor_hub_of(m), line, cpu_index);
+}

@@ -1,0 +1,43 @@
+/*
+ * hmp.h - the shell for people: one line in, text out; and an interactive session around it.
+ *
+ * Floor F6, private to monitor/.  Main loop's thread, machine lock held in every call; a command may
+ * drop the lock while it waits for a vCPU.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef GODWIT_MONITOR_HMP_H
+#define GODWIT_MONITOR_HMP_H
+
+#include <stddef.h>
+
+#include "monitor/hub.h"
+
+/* Characters of one line; a longer one is refused as a whole. */
+#define HMP_LINE_MAX 4095u
+
+typedef struct HmpSession HmpSession;
+typedef void HmpWrite(void *opaque, const char *text, size_t len);
+
+/*
+ * A session that writes nothing until it is opened. write gets text with CR LF line ends and must not
+ * free the session. hub may be NULL: then commands that go through QMP say so.
+ */
+HmpSession *hmp_session_new(Machine *m, MonitorHub *hub, HmpWrite *write, void *opaque);
+void hmp_session_free(HmpSession *session);
+/* A new client: forgets the half-typed line, shows banner and prompt. */
+void hmp_session_open(HmpSession *session);
+/* Shows prompt and line again, e.g. when a mux turns to this monitor. */
+void hmp_session_redraw(HmpSession *session);
+/* Nobody reads any more: output is dropped until the session is opened again. */
+void hmp_session_close(HmpSession *session);
+/* Bytes as a terminal sends them; runs the commands that are complete. */
+void hmp_session_feed(HmpSession *session, const char *buf, size_t len);
+
+/*
+ * Runs one line without a session and returns its output, which the caller frees. cpu_index: the hart
+ * that is meant; -1: hart 0.
+ */
+char *hmp_run_line(Machine *m, MonitorHub *hub, const char *line, int cpu_index);
+
+#endif
