@@ -346,6 +346,33 @@ static void test_peer_sections(void)
     fixture_free(m);
 }
 
+/* A section of the peer with bytes that its host end had not taken: they are sent from here. */
+static void test_peer_unsent(void)
+{
+    Machine *m = fixture_new(1);
+    char got[32] = "";
+    size_t len, n = 0;
+    uart_new(m);
+    HostEnd h = host_end_new(m);
+    g_assert_true(serial_connect(m, 0, h.chr, NULL));
+    host_end_connect(&h, 0);
+    LOOP_UNTIL(m, char_is_open(h.chr));
+    uint8_t *bytes = unhex("000c 00 00 c1 00 08 00 b0 00 01 "
+                           "05 0a 73657269616c2f747372 00000001 00000001 65 53 "
+                           "05 10 73657269616c2f786d69745f6669666f 00000001 "
+                           "61626364655253545556575859 5a4142 00000007 0000000e", &len);
+    g_assert_true(section_load(m, "serial", bytes, len, NULL));
+    g_assert_cmphex(rd(m, LSR), ==, 0x60);
+    while (n < 15) {
+        ssize_t ret = read(h.fd, got + n, sizeof(got) - n);
+        n += ret > 0 ? ret : 0;
+    }
+    g_assert_cmpstr(got, ==, "STUVWXYZABabcde");
+    g_free(bytes);
+    fixture_free(m);
+    host_end_free(&h);
+}
+
 static void test_bad_streams(void)
 {
     Machine *m = fixture_new(1);
@@ -381,6 +408,7 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/back-pressure", test_back_pressure);
     g_test_add_func("/serial/stream-layout", test_stream_layout);
     g_test_add_func("/serial/peer-sections", test_peer_sections);
+    g_test_add_func("/serial/peer-unsent", test_peer_unsent);
     g_test_add_func("/serial/bad-streams", test_bad_streams);
     return g_test_run();
 }
