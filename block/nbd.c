@@ -59,8 +59,9 @@ static bool nbd_connect_once(const NbdState *s, struct nbd_handle *h)
 }
 
 /* A connection, tried for that many seconds; NULL with *errp set. */
-static struct nbd_handle *nbd_connect_new(const NbdState *s, uint64_t seconds, Error **errp)
+static struct nbd_handle *nbd_connect_new(const BlockNode *bs, uint64_t seconds, Error **errp)
 {
+    const NbdState *s = bs->opaque;
     gint64 end = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
     for (;;) {
         struct nbd_handle *h = nbd_create();
@@ -70,7 +71,8 @@ static struct nbd_handle *nbd_connect_new(const NbdState *s, uint64_t seconds, E
         g_autofree char *why = g_strdup(nbd_get_error());
         nbd_close(h);
         if (g_get_monotonic_time() >= end) {
-            error_setg(errp, "Failed to connect to the NBD server: %s", why ? why : "out of memory");
+            error_setg(errp, "Failed to connect to the NBD server at %s: %s", bs->filename,
+                       why ? why : "out of memory");
             return NULL;
         }
         nanosleep(&(struct timespec){ .tv_nsec = NBD_RETRY_NS }, NULL);
@@ -78,8 +80,9 @@ static struct nbd_handle *nbd_connect_new(const NbdState *s, uint64_t seconds, E
 }
 
 /* Borrows a connection that works; -1 if there is none. */
-static int nbd_take(NbdState *s)
+static int nbd_take(BlockNode *bs)
 {
+    NbdState *s = bs->opaque;
     unsigned i;
     pthread_mutex_lock(&s->lock);
     for (;;) {
@@ -98,7 +101,7 @@ static int nbd_take(NbdState *s)
         h = s->conns[i] = NULL;
     }
     if (!h) {
-        h = nbd_connect_new(s, s->reconnect_delay, NULL);
+        h = nbd_connect_new(bs, s->reconnect_delay, NULL);
         if (h && nbd_get_size(h) < (int64_t)s->size) {
             /* Another image than the one that the guest has seen. */
             nbd_close(h);
@@ -155,7 +158,7 @@ static int nbd_run(BlockNode *bs, NbdCommand *command, void *buf, size_t len, ui
                    uint32_t flags)
 {
     NbdState *s = bs->opaque;
-    int i = nbd_take(s), ret = -EIO;
+    int i = nbd_take(bs), ret = -EIO;
     if (i >= 0) {
         ret = command(s->conns[i], buf, len, offset, flags) < 0 ? nbd_errno_or_eio() : 0;
     }
@@ -398,7 +401,7 @@ static bool nbd_open(BlockNode *bs, const json_t *options, Error **errp)
     bs->opaque = s;
     if (nbd_parse(s, options, errp)) {
         bs->filename = nbd_describe(s);
-        s->conns[0] = nbd_connect_new(s, s->open_timeout, errp);
+        s->conns[0] = nbd_connect_new(bs, s->open_timeout, errp);
     }
     if (!s->conns[0] || !nbd_learn(bs, s->conns[0], errp)) {
         nbd_close_node(bs);
