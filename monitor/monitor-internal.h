@@ -7,6 +7,7 @@
 #define GODWIT_MONITOR_MONITOR_INTERNAL_H
 
 #include "chardev/char.h"
+#include "hw/qdev.h"
 #include "monitor/json-framer.h"
 #include "monitor/hub.h"
 
@@ -63,6 +64,14 @@ void monitor_connect_machine_events(Machine *m);
 
 /* What the hub's config has as `opaque`. */
 void *monitor_hub_opaque(MonitorHub *hub);
+
+/*
+ * Properties of a balloon in use that qom-set and qom-get reach: whether this is one of them, a new value,
+ * and the value (a new reference, NULL with *errp).
+ */
+bool monitor_balloon_owns(const DeviceState *dev, const char *property);
+bool monitor_balloon_set(Machine *m, const char *property, json_t *value, Error **errp);
+json_t *monitor_balloon_get(Machine *m, const char *property, Error **errp);
 
 /* Closes all descriptors in an array and empties it. */
 void monitor_close_fds(GArray *fds);

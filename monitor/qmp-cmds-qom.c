@@ -14,6 +14,7 @@
 #include "chardev/char.h"
 #include "hw/qdev.h"
 #include "hw/user-object.h"
+#include "monitor/monitor-internal.h"
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
 #include "system/machine.h"
@@ -297,6 +298,9 @@ bool qmp_qom_list(QmpContext *ctx, const QomListArgs *args, ObjectPropertyInfoLi
     append_children(m, &list);
     if (dev) {
         append_class_properties(&list.tail, dev->klass);
+        if (monitor_balloon_owns(dev, "guest-stats")) {
+            append_property(&list.tail, "guest-stats", "guest statistics", NULL);
+        }
     }
     bool found = dev || object || path_is_container(args->path) || g_hash_table_size(list.seen);
     g_hash_table_unref(list.seen);
@@ -324,6 +328,10 @@ bool qmp_qom_get(QmpContext *ctx, const QomGetArgs *args, json_t **ret, Error **
                            : strcmp(args->path, "/machine") == 0 ? machine_type : "container");
         return true;
     }
+    if (dev && monitor_balloon_owns(dev, args->property)) {
+        *ret = monitor_balloon_get(m, args->property, errp);
+        return *ret != NULL;
+    }
     *ret = dev      ? qdev_get_prop(dev, args->property)
            : object ? json_incref(json_object_get(object->options, args->property))
                     : NULL;
@@ -339,6 +347,9 @@ bool qmp_qom_set(QmpContext *ctx, const QomSetArgs *args, Error **errp)
     if (!dev) {
         error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "Device '%s' not found", args->path);
         return false;
+    }
+    if (monitor_balloon_owns(dev, args->property)) {
+        return monitor_balloon_set(ctx->machine, args->property, args->value, errp);
     }
     return qdev_set_prop(dev, args->property, args->value, errp);
 }

@@ -28,6 +28,7 @@
 #include "trace/hw-virtio.h"
 #include "util/event-sink.h"
 #include "util/iov.h"
+#include "util/json-uint.h"
 
 enum { BALLOON_F_STATS = 1, BALLOON_F_DEFLATE_ON_OOM = 2, BALLOON_F_PAGE_POISON = 4 };
 enum { CONFIG_NUM_PAGES = 0, CONFIG_ACTUAL = 4, CONFIG_POISON = 12, CONFIG_LEN_MIN = 8, CONFIG_LEN = 16 };
@@ -450,7 +451,7 @@ json_t *balloon_get_stats(Machine *m, Error **errp)
     }
     json_t *stats = json_object();
     for (unsigned i = 0; i < G_N_ELEMENTS(stat_names); i++) {
-        json_object_set_new(stats, stat_names[i], json_integer((json_int_t)s->stats[i]));
+        json_object_set_new(stats, stat_names[i], json_uint_new(s->stats[i]));
     }
     return json_pack("{s:o, s:I}", "stats", stats, "last-update", (json_int_t)s->stats_time);
 }
