@@ -156,8 +156,9 @@ bool cmdline_parse(CommandLine *cl, int argc, char **argv, Error **errp)
 
 static void print_option(const CliOption *option)
 {
-    g_autofree char *head = g_strdup_printf("-%s%s%s", option->name, option->arg ? " " : "",
-                                            option->arg ? option->arg : "");
+    g_autofree char *head =
+        g_strconcat("-", option->name, option->alias ? ", -" : "", option->alias ? option->alias : "",
+                    option->arg ? " " : "", option->arg, NULL);
     g_auto(GStrv) lines = g_strsplit(option->help, "\n", -1);
     if (strlen(head) > 24) {
         printf("%s\n%-26s%s\n", head, "", lines[0]);
