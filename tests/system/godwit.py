@@ -226,7 +226,7 @@ def linux_guest():
 
 
 def linux_args(folder, *args, tools=False, append=''):
-    """The arguments that boot that guest."""
+    """The arguments that boot that guest; its shell is on the serial console, which comes last."""
     initrd = os.path.join(folder, 'initrd-tools' if tools else 'initrd')
     return ['-M', 'virt', '-kernel', os.path.join(folder, 'kernel'), '-initrd', initrd,
-            '-append', ('console=ttyS0 ' + append).strip(), *args]
+            '-append', (append + ' console=ttyS0').strip(), *args]
