@@ -106,13 +106,16 @@ static void unknown_option(const char *arg, Error **errp)
     }
 }
 
+/* Keys that may stand several times in one option; they become lists. */
+static const char *const repeatable_keys[] = { "hostfwd", "guestfwd", "dnssearch", NULL };
+
 bool cmdline_apply(CommandLine *cl, const CliOption *option, const char *value, Error **errp)
 {
     cl->current = option;
     if (option->apply) {
         return option->apply(cl, value, errp);
     }
-    json_t *object = keyval_parse(value, option->implied_key, errp);
+    json_t *object = keyval_parse_multi(value, option->implied_key, repeatable_keys, errp);
     if (!object) {
         return false;
     }

@@ -7,6 +7,8 @@
  * Invariant: before the main loop sleeps, the source watches exactly the descriptors that libslirp names,
  * and wakes when libslirp's next timeout is due.  libslirp's time is the virtual clock, so that its
  * connections do not time out while the machine is stopped.
+ * What migrates: the section "slirp", libslirp's own: which guest has which address.  Connections do not:
+ * they are sockets of this host, and end for the guest as if the network had lost them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,6 +17,7 @@
 #include <libslirp.h>
 #include <string.h>
 
+#include "migration/register.h"
 #include "net/net-int.h"
 #include "net/slirp-options.h"
 #include "system/clock.h"
@@ -46,6 +49,7 @@ struct NetUser {
     Slirp *slirp;
     SlirpSource *source;
     GPtrArray *timers;          /* SlirpTimer that exist */
+    VMStateDescription vmstate; /* its version is the library's */
 };
 
 typedef struct SlirpTimer {
@@ -264,6 +268,63 @@ static const SlirpCb slirp_callbacks = {
     .timer_new_opaque = slirp_timer_new_opaque,
 };
 
+/* ---- what migrates ---- */
+
+static ssize_t slirp_put_state(const void *buf, size_t len, void *opaque)
+{
+    qemu_put_buffer(opaque, buf, len);
+    return len;
+}
+
+static ssize_t slirp_get_state(void *buf, size_t len, void *opaque)
+{
+    qemu_get_buffer(opaque, buf, len);
+    return len;
+}
+
+static bool net_user_save(QEMUFile *f, void *opaque, Error **errp)
+{
+    NetUser *user = opaque;
+    (void)errp;
+    slirp_state_save(user->slirp, slirp_put_state, f);
+    return true;
+}
+
+static bool net_user_load(QEMUFile *f, void *opaque, int version_id, Error **errp)
+{
+    NetUser *user = opaque;
+    /*
+     * The state begins with the connections of guestfwd rules, each behind a byte that is not 0.  There
+     * are no such rules here, and what else would be in that place is nothing to hand to the library.
+     */
+    if (qemu_peek_byte(f, 0) > 0) {
+        error_setg(errp, "netdev '%s': the source has a guestfwd connection, which cannot be taken over",
+                   user->nc->name);
+        return false;
+    }
+    if (slirp_state_load(user->slirp, version_id, slirp_get_state, f) < 0) {
+        error_setg(errp, "netdev '%s': libslirp does not understand the state", user->nc->name);
+        return false;
+    }
+    return true;
+}
+
+static const VMStateField net_user_no_fields[] = { VMSTATE_END_OF_LIST() };
+
+static bool net_user_register(NetUser *user, Machine *m, Error **errp)
+{
+    user->vmstate = (VMStateDescription){
+        .name = "slirp",
+        .version_id = slirp_state_version(),
+        .minimum_version_id = 1,
+        .fields = net_user_no_fields,
+        .save_blob = net_user_save,
+        .load_blob = net_user_load,
+    };
+    /* A bare machine, as in tests, has no registry. */
+    return !m->savevm || vmstate_register(m, NULL, VMSTATE_INSTANCE_ID_ANY, &user->vmstate, user, errp);
+}
+
 /* ---- the client ---- */
 
 static size_t net_user_receive(NetClientState *nc, const struct iovec *iov, int niov)
@@ -285,6 +346,9 @@ static size_t net_user_receive(NetClientState *nc, const struct iovec *iov, int 
 static void net_user_cleanup(NetClientState *nc)
 {
     NetUser *user = nc->opaque;
+    if (nc->machine->savevm && user->vmstate.name) {
+        vmstate_unregister(nc->machine, &user->vmstate, user);
+    }
     if (user->source) {
         g_source_destroy(&user->source->source);
         g_source_unref(&user->source->source);
@@ -364,7 +428,7 @@ NetClientState *net_user_init(Machine *m, const char *id, const json_t *options,
     if (!user->slirp) {
         error_setg(errp, "netdev '%s': libslirp refuses these options", id);
     }
-    if (!user->slirp || !slirp_add_forwards(user, &o, errp)) {
+    if (!user->slirp || !slirp_add_forwards(user, &o, errp) || !net_user_register(user, m, errp)) {
         net_client_free(nc);
         slirp_options_clear(&o);
         return NULL;

@@ -1,5 +1,5 @@
 /*
- * test-block.c - disk images: requests and their results, quiet, locks, hand-over, errors, counters.
+ * test-block.c - disk images: requests and their results, quiet, errors, counters.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "block/block.h"
@@ -542,99 +541,6 @@ static void test_ignored_errors(void)
     done_with(m);
 }
 
-/* ---- locks ---- */
-
-static bool can_open(const char *path, const char *options)
-{
-    Machine *m = machine(false);
-    Error *err = NULL;
-    bool ok = drive(m, &err, "file=%s,format=raw,if=none,id=d%s", path, options) != NULL;
-    if (!ok) {
-        g_assert_nonnull(strstr(error_get_pretty(err), path));
-        g_assert_nonnull(strstr(error_get_pretty(err), "lock"));
-        error_free(err);
-    }
-    done_with(m);
-    return ok;
-}
-
-static bool can_open_elsewhere(const char *path, const char *options)
-{
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        _exit(can_open(path, options) ? 0 : 1);
-    }
-    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
-    g_assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status) == 0;
-}
-
-static void test_locks(void)
-{
-    g_autofree char *path = image("locked.img", 4096);
-    Machine *m = machine(false);
-    g_assert_nonnull(drive(m, NULL, "file=%s,format=raw,if=none,id=d", path));
-    g_assert_false(can_open(path, ""));
-    g_assert_false(can_open(path, ",read-only=on"));
-    g_assert_true(can_open(path, ",read-only=on,force-share=on"));
-    g_assert_true(can_open(path, ",locking=off"));
-    g_assert_false(can_open_elsewhere(path, ""));
-    g_assert_true(can_open_elsewhere(path, ",read-only=on,force-share=on"));
-    done_with(m);
-    g_assert_true(can_open_elsewhere(path, ""));
-    m = machine(false);
-    g_assert_nonnull(drive(m, NULL, "file=%s,format=raw,if=none,id=d,read-only=on", path));
-    g_assert_true(can_open(path, ",read-only=on"));
-    g_assert_false(can_open(path, ""));
-    done_with(m);
-    /* A node without a user holds no lock. */
-    m = machine(false);
-    g_assert_nonnull(node(m, NULL, "file,filename=%s,node-name=s", path));
-    g_assert_true(can_open(path, ""));
-    BlockBackend *blk = blk_attach(m, "s", "/dev0", NULL);
-    g_assert_false(can_open(path, ""));
-    blk_detach(blk);
-    g_assert_true(can_open(path, ""));
-    done_with(m);
-}
-
-static void test_hand_over(void)
-{
-    g_autofree char *path = image("moved.img", 4096);
-    uint8_t buf[512];
-    Machine *src = machine(false), *dst = machine(false);
-    BlockBackend *from = drive(src, NULL, "file=%s,format=raw,if=none,id=d", path);
-    g_assert_nonnull(from);
-    g_assert_true(runstate_set(dst, RUN_STATE_INMIGRATE, NULL));
-    BlockBackend *to = drive(dst, NULL, "file=%s,format=raw,if=none,id=d", path);
-    g_assert_nonnull(to);       /* both have it open, one owns it */
-    memset(buf, 9, sizeof(buf));
-    g_assert_cmpint(rw(dst, to, true, 0, buf, 512), ==, -EPERM);
-    Error *err = NULL;
-    g_assert_false(block_activate_all(dst, &err));
-    g_assert_nonnull(strstr(error_get_pretty(err), path));
-    error_free(err);
-    Job job = { 0 };
-    struct iovec iov = { buf, sizeof(buf) };
-    blk_aio_pwritev(from, 0, &iov, 1, job_done, &job);
-    g_assert_true(block_inactivate_all(src, NULL));
-    g_assert_true(job.done);
-    g_assert_true(block_inactivate_all(src, NULL));
-    g_assert_cmpint(rw(src, from, true, 0, buf, 512), ==, -EPERM);
-    g_assert_true(block_activate_all(dst, NULL));
-    memset(buf, 0, sizeof(buf));
-    g_assert_cmpint(rw(dst, to, false, 0, buf, 512), ==, 0);
-    g_assert_cmpuint(buf[511], ==, 9);
-    g_assert_cmpint(rw(dst, to, true, 0, buf, 512), ==, 0);
-    g_assert_false(block_activate_all(src, NULL));
-    g_assert_true(block_inactivate_all(dst, NULL));
-    g_assert_true(block_activate_all(src, NULL));
-    g_assert_cmpint(rw(src, from, true, 0, buf, 512), ==, 0);
-    done_with(dst);
-    done_with(src);
-}
-
 /* ---- modes ---- */
 
 static void test_fdset(void)
@@ -685,8 +591,6 @@ int main(int argc, char **argv)
     g_test_add_func("/block/discard", test_discard);
     g_test_add_func("/block/errors", test_errors);
     g_test_add_func("/block/ignored-errors", test_ignored_errors);
-    g_test_add_func("/block/locks", test_locks);
-    g_test_add_func("/block/hand-over", test_hand_over);
     g_test_add_func("/block/fdset", test_fdset);
     int status = g_test_run();
     g_autofree char *command = g_strdup_printf("rm -rf '%s'", dir);

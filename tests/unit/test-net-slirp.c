@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "migration/qemu-file.h"
+#include "migration/register.h"
 #include "net/net.h"
 #include "system/machine.h"
 #include "system/runstate.h"
@@ -35,6 +37,7 @@ static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static bool attach_net(Machine *m, Error **errp)
 {
+    m->savevm = savevm_new(m);
     m->net = net_layer_new(m);
     return true;
 }
@@ -42,7 +45,9 @@ static bool attach_net(Machine *m, Error **errp)
 static void detach_net(Machine *m)
 {
     net_layer_free(m->net);
+    savevm_free(m->savevm);
     m->net = NULL;
+    m->savevm = NULL;
 }
 
 static const MachineLayerOps layers = { .attach = attach_net, .detach = detach_net };
@@ -282,18 +287,33 @@ static const uint8_t *dhcp_option(const GByteArray *frame, uint8_t code, uint8_t
     return NULL;
 }
 
+/* Asks for an address on behalf of a card whose own ends with that byte. */
+static GByteArray *discover_from(Guest *g, uint8_t last)
+{
+    uint8_t discover[300] = { 1, 1, 6, 0, 0x12, 0x34, 0x56, 0x78 };
+    static const uint8_t options[] = { 99, 130, 83, 99, 53, 1, 1, 255 };
+    memcpy(discover + 28, guest_mac, 6);
+    discover[33] = last;
+    memcpy(discover + 236, options, sizeof(options));
+    send_udp(g, broadcast, 0, INADDR_BROADCAST, 68, 67, discover, sizeof(discover));
+    return wait_frame(g, is_dhcp_reply);
+}
+
+static uint32_t offered_address(Guest *g, uint8_t last)
+{
+    GByteArray *offer = discover_from(g, last);
+    uint32_t address = get32(offer->data + ETH_HEADER + IP_HEADER + UDP_HEADER + 16);
+    g_byte_array_unref(offer);
+    return address;
+}
+
 static void test_dhcp(void)
 {
     Guest g;
     if (!guest_start(&g, "user,id=u,hostname=knot,ipv6=off")) {
         return;
     }
-    uint8_t discover[300] = { 1, 1, 6, 0, 0x12, 0x34, 0x56, 0x78 };
-    static const uint8_t options[] = { 99, 130, 83, 99, 53, 1, 1, 255 };
-    memcpy(discover + 28, guest_mac, 6);
-    memcpy(discover + 236, options, sizeof(options));
-    send_udp(&g, broadcast, 0, INADDR_BROADCAST, 68, 67, discover, sizeof(discover));
-    GByteArray *offer = wait_frame(&g, is_dhcp_reply);
+    GByteArray *offer = discover_from(&g, guest_mac[5]);
     const uint8_t *dhcp = offer->data + ETH_HEADER + IP_HEADER + UDP_HEADER;
     g_assert_cmpuint(get32(dhcp + 4), ==, 0x12345678);
     g_assert_cmphex(get32(dhcp + 16), ==, GUEST_IP);
@@ -539,6 +559,56 @@ static void test_garbage(void)
     guest_end(&g);
 }
 
+static void find_slirp(const SaveStateInfo *info, void *opaque)
+{
+    g_assert_cmpstr(info->idstr, ==, "slirp");
+    *(SaveStateInfo *)opaque = *info;
+}
+
+/* A guest that moves keeps its address, and the next one gets another. */
+static void test_migration(void)
+{
+    Guest from, to;
+    SaveStateInfo section = { 0 };
+    if (!guest_start(&from, "user,id=u")) {
+        return;
+    }
+    g_assert_cmphex(offered_address(&from, 1), ==, GUEST_IP);
+    g_assert_cmphex(offered_address(&from, 2), ==, GUEST_IP + 1);
+    savevm_foreach(from.m, find_slirp, &section);
+    g_assert_nonnull(section.vmsd);
+    QEMUFile *f = qemu_file_new_memory();
+    g_assert_true(section.vmsd->save_blob(f, section.opaque, NULL));
+    size_t len;
+    uint8_t *state = qemu_file_take_buffer(f, &len);
+    qemu_fclose(f, NULL);
+    guest_end(&from);
+
+    g_assert_true(guest_start(&to, "user,id=u"));
+    savevm_foreach(to.m, find_slirp, &section);
+    f = qemu_file_new_from_buffer(state, len);
+    g_assert_true(section.vmsd->load_blob(f, section.opaque, section.vmsd->version_id, NULL));
+    g_assert_null(qemu_file_get_error(f));
+    g_assert_cmpuint(qemu_ftell(f), ==, len);
+    qemu_fclose(f, NULL);
+    g_assert_cmphex(offered_address(&to, 3), ==, GUEST_IP + 2);
+    g_assert_cmphex(offered_address(&to, 2), ==, GUEST_IP + 1);
+    /* A connection in the state, or half of it, is an error. */
+    state[0] = 42;
+    Error *err = NULL;
+    f = qemu_file_new_from_buffer(state, len);
+    g_assert_false(section.vmsd->load_blob(f, section.opaque, section.vmsd->version_id, &err));
+    error_free(err);
+    qemu_fclose(f, NULL);
+    state[0] = 0;
+    f = qemu_file_new_from_buffer(state, len / 2);
+    section.vmsd->load_blob(f, section.opaque, section.vmsd->version_id, NULL);
+    g_assert_nonnull(qemu_file_get_error(f));
+    qemu_fclose(f, NULL);
+    g_free(state);
+    guest_end(&to);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -548,5 +618,6 @@ int main(int argc, char **argv)
     g_test_add_func("/net/slirp/hostfwd", test_hostfwd);
     g_test_add_func("/net/slirp/restrict", test_restrict);
     g_test_add_func("/net/slirp/garbage", test_garbage);
+    g_test_add_func("/net/slirp/migration", test_migration);
     return g_test_run();
 }
