@@ -70,10 +70,21 @@ typedef struct QomNode {
     const char *type;
 } QomNode;
 
+/* By name, and device[2] before device[10]. */
 static int compare_nodes(const void *a, const void *b)
 {
-    const QomNode *x = a, *y = b;
-    return strcmp(x->path, y->path);
+    const char *x = ((const QomNode *)a)->path, *y = ((const QomNode *)b)->path;
+    while (*x && *x == *y) {
+        x++;
+        y++;
+    }
+    size_t x_digits = strspn(x, "0123456789"), y_digits = strspn(y, "0123456789");
+    if (x_digits != y_digits) {
+        return x_digits < y_digits ? -1 : 1;
+    }
+    /* What hangs below a node comes right behind it. */
+    int cx = *x == '/' ? 1 : (unsigned char)*x, cy = *y == '/' ? 1 : (unsigned char)*y;
+    return cx - cy;
 }
 
 static void clear_node(void *node)
@@ -121,7 +132,8 @@ void hmp_info_qom_tree(HmpCall *call)
     g_array_set_clear_func(nodes, clear_node);
     add_node(nodes, "/machine", machine_type);
     for (unsigned i = 0; m->vcpus && i < cpu_count(m); i++) {
-        add_node(nodes, cpu_get(m, i)->qom_path, "rv64-riscv-cpu");
+        g_autofree char *path = g_strdup_printf("/machine/soc0/harts[%u]", i);
+        add_node(nodes, cpu_get(m, i)->qom_path ? cpu_get(m, i)->qom_path : path, "rv64-riscv-cpu");
     }
     for (DeviceState *dev = m->devices ? qdev_first(m) : NULL; dev; dev = dev->next) {
         add_node(nodes, dev->qom_path, dev->klass->name);
