@@ -109,16 +109,33 @@ static bool mmu_device(Hart *h, uint64_t va, hwaddr pa, uint64_t *value, unsigne
     return r == MEMTX_OK || walk_access_fault(h, va, store ? ACCESS_WRITE : ACCESS_READ);
 }
 
-/* Host accesses: one of the full size if aligned, else bytes. */
-static uint64_t mmu_host_load(const uint8_t *p, unsigned size)
+/*
+ * A misaligned access may be seen in parts by other harts; that two of them race is the guest's
+ * affair, and no news to a race detector.
+ */
+__attribute__((no_sanitize("thread"))) static uint64_t mmu_host_load_parts(const uint8_t *p, unsigned size)
 {
     uint64_t value = 0;
 
+    for (unsigned n = 0; n < size; n++) {
+        value |= (uint64_t)p[n] << 8 * n;
+    }
+    return value;
+}
+
+__attribute__((no_sanitize("thread"))) static void mmu_host_store_parts(uint8_t *p, unsigned size,
+                                                                        uint64_t value)
+{
+    for (unsigned n = 0; n < size; n++) {
+        p[n] = (uint8_t)(value >> 8 * n);
+    }
+}
+
+/* Host accesses: one of the full size if aligned. */
+static uint64_t mmu_host_load(const uint8_t *p, unsigned size)
+{
     if ((uintptr_t)p & (size - 1)) {
-        for (unsigned n = 0; n < size; n++) {
-            value |= (uint64_t)__atomic_load_n(p + n, __ATOMIC_RELAXED) << 8 * n;
-        }
-        return value;
+        return mmu_host_load_parts(p, size);
     }
     switch (size) {
     case 1:
@@ -134,9 +151,7 @@ static uint64_t mmu_host_load(const uint8_t *p, unsigned size)
 static void mmu_host_store(uint8_t *p, unsigned size, uint64_t value)
 {
     if ((uintptr_t)p & (size - 1)) {
-        for (unsigned n = 0; n < size; n++) {
-            __atomic_store_n(p + n, (uint8_t)(value >> 8 * n), __ATOMIC_RELAXED);
-        }
+        mmu_host_store_parts(p, size, value);
         return;
     }
     switch (size) {
@@ -153,6 +168,15 @@ static void mmu_host_store(uint8_t *p, unsigned size, uint64_t value)
         __atomic_store_n((uint64_t *)p, value, __ATOMIC_RELAXED);
         break;
     }
+}
+
+/* The host address of a misaligned access to a page that the TLB knows, or NULL. */
+static uint8_t *mmu_hit(const Hart *h, uint64_t va, bool store)
+{
+    const TlbEntry *e = &h->tlb[va >> TARGET_PAGE_BITS & (TLB_SIZE - 1)];
+
+    return (store ? e->tag_write : e->tag_read) == (va & TARGET_PAGE_MASK) ? (uint8_t *)(e->addend + va)
+                                                                           : NULL;
 }
 
 /* Bytes of [va, va + size) that lie on va's page. */
@@ -184,6 +208,11 @@ bool mmu_load(Hart *h, uint64_t va, unsigned size)
     unsigned first = mmu_on_page(va, size);
 
     if (first == size) {
+        const uint8_t *p = mmu_hit(h, va, false);
+        if (p) {
+            h->loaded = mmu_host_load(p, size);
+            return true;
+        }
         return mmu_load_part(h, va, size, &h->loaded);
     }
     uint64_t sum = 0;
@@ -218,6 +247,11 @@ bool mmu_store(Hart *h, uint64_t va, unsigned size, uint64_t value)
     Place place;
 
     if (first == size) {
+        uint8_t *p = mmu_hit(h, va, true);
+        if (p) {
+            mmu_host_store(p, size, value);
+            return true;
+        }
         return mmu_store_part(h, va, size, value);
     }
     /* Both pages must be open before a byte is written. */
