@@ -17,6 +17,7 @@
 #include "system/clock.h"
 #include "system/machine.h"
 #include "trace/block.h"
+#include "util/iov.h"
 
 /* ---- backends by name ---- */
 
@@ -226,7 +227,7 @@ static int blk_visible_result(const BlockRequest *req)
     }
     if (read) {
         /* Never what happened to stand in the buffer. */
-        block_iov_zero(req->iov, req->niov, 0, req->bytes);
+        iov_memset(req->iov, req->niov, 0, 0, req->bytes);
     }
     return 0;
 }

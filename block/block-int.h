@@ -163,13 +163,8 @@ void file_unlock(int fd);
 
 /* ---- block-iov.c ---- */
 
+/* Bytes in all; UINT64_MAX, which no image has, if they do not fit into 64 bits. */
 uint64_t block_iov_size(const struct iovec *iov, int niov);
-/* Copies between a buffer and len bytes of the vector from position pos. */
-void block_iov_gather(const struct iovec *iov, int niov, uint64_t pos, void *buf, size_t len);
-void block_iov_scatter(const struct iovec *iov, int niov, uint64_t pos, const void *buf, size_t len);
-void block_iov_zero(const struct iovec *iov, int niov, uint64_t pos, uint64_t len);
 bool block_iov_is_zero(const struct iovec *iov, int niov);
-/* At most max entries that describe the vector from position pos on; returns how many. */
-int block_iov_window(const struct iovec *iov, int niov, uint64_t pos, struct iovec *out, int max);
 
 #endif

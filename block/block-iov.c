@@ -1,7 +1,7 @@
 /*
- * block-iov.c - positions in scattered buffers.
+ * block-iov.c - what the block layer asks of a vector beyond util/iov.h.
  *
- * Lobby; no state, any thread.  Positions and lengths that reach past the vector's end are cut off.
+ * Lobby; no state, any thread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,51 +19,6 @@ uint64_t block_iov_size(const struct iovec *iov, int niov)
         }
     }
     return size;
-}
-
-int block_iov_window(const struct iovec *iov, int niov, uint64_t pos, struct iovec *out, int max)
-{
-    int n = 0;
-    for (int i = 0; i < niov && n < max; i++) {
-        if (pos >= iov[i].iov_len) {
-            pos -= iov[i].iov_len;
-            continue;
-        }
-        out[n].iov_base = (char *)iov[i].iov_base + pos;
-        out[n++].iov_len = iov[i].iov_len - pos;
-        pos = 0;
-    }
-    return n;
-}
-
-void block_iov_gather(const struct iovec *iov, int niov, uint64_t pos, void *buf, size_t len)
-{
-    struct iovec part;
-    for (size_t done = 0; done < len && block_iov_window(iov, niov, pos + done, &part, 1);) {
-        size_t n = MIN(part.iov_len, len - done);
-        memcpy((char *)buf + done, part.iov_base, n);
-        done += n;
-    }
-}
-
-void block_iov_scatter(const struct iovec *iov, int niov, uint64_t pos, const void *buf, size_t len)
-{
-    struct iovec part;
-    for (size_t done = 0; done < len && block_iov_window(iov, niov, pos + done, &part, 1);) {
-        size_t n = MIN(part.iov_len, len - done);
-        memcpy(part.iov_base, (const char *)buf + done, n);
-        done += n;
-    }
-}
-
-void block_iov_zero(const struct iovec *iov, int niov, uint64_t pos, uint64_t len)
-{
-    struct iovec part;
-    for (uint64_t done = 0; done < len && block_iov_window(iov, niov, pos + done, &part, 1);) {
-        size_t n = MIN(part.iov_len, len - done);
-        memset(part.iov_base, 0, n);
-        done += n;
-    }
 }
 
 bool block_iov_is_zero(const struct iovec *iov, int niov)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "block/file.h"
+#include "util/iov.h"
 
 #define WINDOW 64                       /* iovecs a system call */
 #define BOUNCE_SIZE (1024 * 1024)       /* a multiple of FILE_MAX_ALIGN */
@@ -28,8 +29,8 @@ static int64_t file_transfer(int fd, bool write, uint64_t offset, const struct i
 {
     struct iovec window[WINDOW];
     uint64_t done = 0;
-    int n;
-    while ((n = block_iov_window(iov, niov, done, window, WINDOW)) > 0) {
+    unsigned n;
+    while ((n = iov_slice(window, WINDOW, iov, niov, done, SIZE_MAX)) > 0) {
         ssize_t got = write ? pwritev(fd, window, n, offset + done)
                             : preadv(fd, window, n, offset + done);
         if (got < 0 && errno == EINTR) {
@@ -78,7 +79,7 @@ static int file_read_bounced(FileState *s, uint64_t offset, const struct iovec *
             return got;
         }
         memset(buf + got, 0, len - got);
-        block_iov_scatter(iov, niov, done, buf + skip, want);
+        iov_from_buf(iov, niov, done, buf + skip, want);
         done += want;
     }
     return 0;
@@ -112,7 +113,7 @@ static int file_write_piece(FileState *s, uint64_t at, const struct iovec *iov, 
         }
         memset(buf + got, 0, len - got);
     }
-    block_iov_gather(iov, niov, pos, buf + skip, want);
+    iov_to_buf(iov, niov, pos, buf + skip, want);
     int64_t put = file_transfer_buf(s->fd, true, start, buf, len);
     if (put < 0) {
         return put;
@@ -164,7 +165,7 @@ int file_preadv(BlockNode *bs, uint64_t offset, const struct iovec *iov, int nio
     if (got < 0) {
         return got;
     }
-    block_iov_zero(iov, niov, got, UINT64_MAX);
+    iov_memset(iov, niov, got, 0, SIZE_MAX);
     return 0;
 }
 

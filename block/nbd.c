@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "block/block-int.h"
+#include "util/iov.h"
 #include "util/keyval.h"
 
 #define NBD_CONNECTIONS 4
@@ -175,7 +176,7 @@ static int nbd_preadv(BlockNode *bs, uint64_t offset, const struct iovec *iov, i
         size_t len = MIN(bytes - done, NBD_CHUNK);
         ret = nbd_run(bs, nbd_read_command, buf, len, offset + done, 0);
         if (ret == 0) {
-            block_iov_scatter(iov, niov, done, buf, len);
+            iov_from_buf(iov, niov, done, buf, len);
         }
         done += len;
     }
@@ -189,7 +190,7 @@ static int nbd_pwritev(BlockNode *bs, uint64_t offset, const struct iovec *iov, 
     int ret = buf ? 0 : -ENOMEM;
     for (uint64_t done = 0; done < bytes && ret == 0;) {
         size_t len = MIN(bytes - done, NBD_CHUNK);
-        block_iov_gather(iov, niov, done, buf, len);
+        iov_to_buf(iov, niov, done, buf, len);
         ret = nbd_run(bs, nbd_write_command, buf, len, offset + done, 0);
         done += len;
     }

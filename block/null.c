@@ -12,6 +12,7 @@
 
 #include "block/block-int.h"
 #include "system/machine.h"
+#include "util/iov.h"
 #include "util/keyval.h"
 
 #define NULL_DEFAULT_SIZE (1ull << 30)
@@ -68,7 +69,7 @@ static int null_delay(BlockNode *bs)
 static int null_preadv(BlockNode *bs, uint64_t offset, const struct iovec *iov, int niov)
 {
     (void)offset;
-    block_iov_zero(iov, niov, 0, block_iov_size(iov, niov));
+    iov_memset(iov, niov, 0, 0, SIZE_MAX);
     return null_delay(bs);
 }
 

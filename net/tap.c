@@ -157,9 +157,10 @@ static bool tap_open_fd(NetTap *s, const json_t *value, Error **errp)
         error_setg_errno(errp, errno, "fd=%d is not a tap interface", fd);
         return false;
     }
-    if ((ifr.ifr_flags & (IFF_TAP | IFF_NO_PI)) != (IFF_TAP | IFF_NO_PI)) {
-        error_setg(errp, "fd=%d: the interface must be a tap without packet information (IFF_TAP and "
-                   "IFF_NO_PI)", fd);
+    /* Whether there is packet information (IFF_NO_PI not set) the kernel does not tell. */
+    if (!(ifr.ifr_flags & IFF_TAP)) {
+        error_setg(errp, "fd=%d: interface '%s' carries packets (tun) and not frames (tap)", fd,
+                   ifr.ifr_name);
         return false;
     }
     if (ifr.ifr_flags & IFF_VNET_HDR) {
