@@ -356,15 +356,34 @@ bool qmp_qom_set(QmpContext *ctx, const QomSetArgs *args, Error **errp)
 
 /* ------------------------------------------------------------------ coming and going */
 
+/* The members that the schema names; the rest are properties of the device. */
+static bool check_device_args(json_t *args, Error **errp)
+{
+    static const char *const names[] = { "driver", "bus", "id" };
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        json_t *value = json_object_get(args, names[i]);
+        g_autofree char *text = NULL;
+        if (value && !qapi_unmarshal(&qapi_type_str, names[i], value, &text, errp)) {
+            return false;
+        }
+    }
+    if (!json_object_get(args, "driver")) {
+        error_setg(errp, "Parameter 'driver' is missing");
+        return false;
+    }
+    return true;
+}
+
 bool qmp_device_add(QmpContext *ctx, json_t *args, Error **errp)
 {
+    if (!check_device_args(args, errp)) {
+        return false;
+    }
     /* virt has no bus that a guest would notice a new device on while it runs. */
     if (ctx->machine->klass->default_cpu_type && runstate_get(ctx->machine) != RUN_STATE_PRELAUNCH) {
         const char *driver = json_string_value(json_object_get(args, "driver"));
-        if (!driver || !device_class_find(driver)) {
-            error_set(errp, driver ? ERROR_CLASS_DEVICE_NOT_FOUND : ERROR_CLASS_GENERIC_ERROR,
-                      driver ? "'%s' is not a valid device model name" : "Parameter 'driver' is missing%s",
-                      driver ? driver : "");
+        if (!device_class_find(driver)) {
+            error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND, "'%s' is not a valid device model name", driver);
         } else {
             error_setg(errp, "Bus of device '%s' does not support hotplugging; give it as -device at the "
                        "start", driver);

@@ -76,10 +76,6 @@ bool qmp_cont(QmpContext *ctx, Error **errp)
         error_setg(errp, "Resetting the Virtual Machine is required");
         return false;
     }
-    if (m->klass->default_cpu_type == NULL) {
-        error_setg(errp, "machine '%s' has no CPU that could run", m->klass->name);
-        return false;
-    }
     if (runstate_get(m) == RUN_STATE_INMIGRATE) {
         m->config->autostart = true;
     } else {

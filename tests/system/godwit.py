@@ -118,10 +118,15 @@ class Vm:
             argv += ['-display', 'none', '-monitor', 'none', '-serial', 'stdio']
         if qmp:
             argv += ['-qmp', 'unix:%s,server=on,wait=off' % self.path('qmp')]
+        argv += self.arguments()
         self.argv = argv
         self.errors = open(self.path('stderr'), 'w+', encoding='utf-8', errors='replace')
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors)
+
+    def arguments(self):
+        """Further arguments that name files of the test's folder; for subclasses."""
+        return []
 
     def path(self, name):
         """A file of this test's own, removed at the end."""
