@@ -16,39 +16,50 @@
 #include "monitor/monitor.h"
 #include "qapi/qapi-events.h"
 
-static Machine machine;
+static Machine *machine;
 static char *dir;
 static char *path;
 
+static bool attach(Machine *m, Error **errp)
+{
+    m->chardevs = char_layer_new(m);
+    return true;
+}
+
+static void reset(Machine *m)
+{
+}
+
+static void detach(Machine *m)
+{
+    char_layer_free(m->chardevs);
+}
+
+static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
+static const MachineClass bare = { .name = "bare", .desc = "no devices", .layers = &layers };
+
 static void start(void)
 {
-    machine.loop = main_loop_new();
-    machine_lock(&machine);
-    machine.chardevs = char_layer_new(&machine);
-    machine_unlock(&machine);
-    monitor_attach(&machine);
-    machine_lock(&machine);
+    machine = machine_new(&bare, machine_config_new(&bare), NULL);
+    monitor_attach(machine);
+    machine_lock(machine);
     g_autofree char *text = g_strdup_printf("unix:%s,server=on,wait=off", path);
     Error *error = NULL;
-    Chardev *chr = chardev_new_from_string(&machine, "mon0", text, &error);
+    Chardev *chr = chardev_new_from_string(machine, "mon0", text, &error);
     if (!chr) {
         g_error("%s", error_get_pretty(error));
     }
-    g_assert_true(monitor_qmp_connect(monitor_hub_of(&machine), chr, false, NULL));
-    g_assert_false(monitor_qmp_connect(monitor_hub_of(&machine), chr, false, &error));
+    g_assert_true(monitor_qmp_connect(monitor_hub_of(machine), chr, false, NULL));
+    g_assert_false(monitor_qmp_connect(monitor_hub_of(machine), chr, false, &error));
     error_free(error);
-    machine_unlock(&machine);
+    machine_unlock(machine);
 }
 
 static void finish(void)
 {
-    monitor_detach(&machine);
-    g_assert_null(monitor_hub_of(&machine));
-    machine_lock(&machine);
-    char_layer_free(machine.chardevs);
-    machine_unlock(&machine);
-    main_loop_free(machine.loop);
-    memset(&machine, 0, sizeof(machine));
+    monitor_detach(machine);
+    g_assert_null(monitor_hub_of(machine));
+    machine_free(machine);
     g_unlink(path);
 }
 
@@ -72,7 +83,7 @@ static json_t *read_line(int fd)
             g_string_append_c(line, c);
         } else {
             g_assert_true(n < 0 && errno == EAGAIN);
-            main_loop_iterate(machine.loop, true);
+            main_loop_iterate(machine->loop, true);
         }
     }
     json_t *value = json_loads(line->str, 0, NULL);
@@ -142,9 +153,9 @@ static void test_descriptors(void)
     send_line(fd, "{\"execute\": \"add-fd\", \"arguments\": {\"fdset-id\": 2}}\r\n", passed);
     expect_key(fd, "return");
     close(passed);
-    machine_lock(&machine);
-    int copy = fdsets_open(machine.fdsets, "/dev/fdset/2", O_RDONLY, NULL);
-    machine_unlock(&machine);
+    machine_lock(machine);
+    int copy = fdsets_open(machine->fdsets, "/dev/fdset/2", O_RDONLY, NULL);
+    machine_unlock(machine);
     g_assert_cmpint(copy, >=, 0);
     close(copy);
     send_line(fd, "{\"execute\": \"closefd\", \"arguments\": {\"fdname\": \"migrate\"}}\r\n", -1);
@@ -155,8 +166,8 @@ static void test_descriptors(void)
 
 static gpointer emit_thread(gpointer opaque)
 {
-    qapi_event_send_stop(machine.events);
-    qapi_event_send_shutdown(machine.events, &(ShutdownEvent){
+    qapi_event_send_stop(machine->events);
+    qapi_event_send_shutdown(machine->events, &(ShutdownEvent){
         .guest = true, .reason = SHUTDOWN_CAUSE_GUEST_SHUTDOWN });
     return NULL;
 }
@@ -186,9 +197,9 @@ static bool add_fd(const char *text, const char *want_error)
 {
     json_t *options = json_loads(text, 0, NULL);
     Error *error = NULL;
-    machine_lock(&machine);
-    bool ok = monitor_add_inherited_fd(&machine, options, &error);
-    machine_unlock(&machine);
+    machine_lock(machine);
+    bool ok = monitor_add_inherited_fd(machine, options, &error);
+    machine_unlock(machine);
     g_assert_true(ok == !want_error);
     if (want_error) {
         g_assert_nonnull(strstr(error_get_pretty(error), want_error));
@@ -206,9 +217,9 @@ static void test_inherited(void)
     add_fd(text, NULL);
     g_assert_cmpint(fcntl(fd, F_GETFD), ==, FD_CLOEXEC);
     close(fd);
-    machine_lock(&machine);
-    int copy = fdsets_open(machine.fdsets, "/dev/fdset/1", O_RDONLY, NULL);
-    machine_unlock(&machine);
+    machine_lock(machine);
+    int copy = fdsets_open(machine->fdsets, "/dev/fdset/1", O_RDONLY, NULL);
+    machine_unlock(machine);
     g_assert_cmpint(copy, >=, 0);
     close(copy);
     add_fd("{\"fd\": 4}", "set=NUMBER");

@@ -1,0 +1,44 @@
+/*
+ * cli.c - from argv to an exit code: read, run, report the one error.
+ *
+ * Floor F6; below it the rest of cli/.  Main thread.  An error is one line on stderr and exit code 1; a hint
+ * may follow it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+#include "cli/cmdline.h"
+
+static void report(const CommandLine *cl, const char *program, const Error *err)
+{
+    g_autofree char *stamp = NULL;
+    if (cl->msg_timestamp) {
+        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+        stamp = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S.%fZ ");
+    }
+    g_autofree char *name = g_path_get_basename(program);
+    fprintf(stderr, "%s%s: %s\n", stamp ? stamp : "", name, error_get_pretty(err));
+    if (error_get_hint(err)) {
+        fprintf(stderr, "%s", error_get_hint(err));
+    }
+}
+
+int cli_main(int argc, char **argv)
+{
+    Error *err = NULL;
+    int code = 1;
+    CommandLine *cl = cmdline_new();
+    if (cmdline_parse(cl, argc, argv, &err)) {
+        code = cl->action == CLI_EXIT_OK ? 0 : cli_run(cl, &err);
+    }
+    if (err) {
+        report(cl, argv[0], err);
+        error_free(err);
+        code = 1;
+    }
+    cmdline_free(cl);
+    return code;
+}
