@@ -9,6 +9,7 @@
 #include "monitor/hmp.h"
 #include "monitor/monitor-internal.h"
 #include "system/machine.h"
+#include "trace/monitor.h"
 
 typedef struct HmpConnection {
     Chardev *chr;
@@ -34,6 +35,7 @@ static void connection_greet(void *opaque)
     HmpConnection *conn = opaque;
     if (!conn->greeted && char_is_open(conn->chr) && char_has_focus(conn->chr, conn)) {
         conn->greeted = true;
+        trace_hmp_opened();
         hmp_session_open(conn->session);
     }
 }
@@ -50,6 +52,7 @@ static void connection_event(void *opaque, ChardevEvent event)
     HmpConnection *conn = opaque;
     switch (event) {
     case CHR_EVENT_CLOSED:
+        trace_hmp_closed();
         conn->greeted = false;
         hmp_session_close(conn->session);
         break;

@@ -7,6 +7,7 @@
  */
 #include "monitor/hmp-internal.h"
 
+#include "hw/qdev.h"
 #include "hw/user-object.h"
 #include "net/net.h"
 #include "util/keyval.h"
@@ -93,9 +94,27 @@ void hmp_object_del(HmpCall *call)
     run_same(call, "object-del");
 }
 
+/* "help" or "NAME,help": the text that -device prints; NULL if that is not what was asked for. */
+static char *device_help(const char *text)
+{
+    if (strcmp(text, "help") == 0 || strcmp(text, "?") == 0) {
+        return qdev_help_text(NULL);
+    }
+    if (!g_str_has_suffix(text, ",help") && !g_str_has_suffix(text, ",?")) {
+        return NULL;
+    }
+    g_autofree char *name = g_strndup(text, strrchr(text, ',') - text);
+    return qdev_help_text(name);
+}
+
 void hmp_device_add(HmpCall *call)
 {
     Error *err = NULL;
+    g_autofree char *help = device_help(hmp_str(call, "options"));
+    if (help) {
+        hmp_puts(call->ctx, help);
+        return;
+    }
     json_t *options = keyval_parse(hmp_str(call, "options"), "driver", &err);
     if (options) {
         hmp_qmp(call->ctx, "device_add", options, NULL, &err);

@@ -10,6 +10,7 @@
 #include "monitor/hmp-internal.h"
 #include "monitor/monitor.h"
 #include "monitor/readline.h"
+#include "trace/monitor.h"
 
 /* What scripts and management programs wait for. */
 #define PROMPT "(qemu) "
@@ -33,6 +34,7 @@ static void session_write(void *opaque, const char *text, size_t len)
 static void session_line(void *opaque, const char *line)
 {
     HmpSession *session = opaque;
+    trace_hmp_line(line);
     hmp_execute(&session->ctx, line);
 }
 
@@ -114,6 +116,7 @@ char *hmp_run_line(Machine *m, MonitorHub *hub, const char *line, int cpu_index)
         .write = append_text,
         .opaque = out,
     };
+    trace_hmp_line(line);
     hmp_execute(&ctx, line);
     if (ctx.mon) {
         monitor_free(ctx.mon);

@@ -147,6 +147,9 @@ static void run_command(HmpContext *ctx, const HmpCommand *command, const char *
     Error *err = NULL;
     HmpCall call = { .ctx = ctx, .args = json_object(), .format = ctx->format };
     call.format.count = 1;
+    if (command->run == hmp_print) {
+        call.format.letter = 'x';   /* what x was asked for last does not concern it */
+    }
     if (hmp_parse_args(&call, command, text, &err)) {
         command->run(&call);
     } else {

@@ -19,6 +19,7 @@ const LogItem log_items[] = {
     { "block", "block*", "disk requests" },
     { "net", "net*", "network back ends" },
     { "qmp", "qmp*", "monitor commands and replies" },
+    { "hmp", "hmp*", "lines typed into the monitor for people" },
     { "runstate", "runstate*", "changes of the machine's state" },
     { NULL, NULL, NULL },
 };

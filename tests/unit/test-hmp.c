@@ -180,6 +180,8 @@ static void test_lines(void)
     expect_part(m, "screendump \"half", "unterminated string");
     expect_part(m, "screendump \"a\"b", "a blank is missing");
     expect_part(m, "screendump a -f", "-f needs a value");
+    expect_part(m, "device_add help", "name \"virtio-rng-device\"");
+    expect_part(m, "device_add virtio-rng-device,help", "options");
     expect_part(m, "sum 0 0x7fffffffffffffff", "at most");
     expect_part(m, "stop", "no command 'stop'");
     expect_part(m, "info mtree", "system");
@@ -284,6 +286,7 @@ static void test_memory(void)
     expect(&b->m, "x/xg $x10", "0000000080000200: 0x9abcdef012345678\r\n");
     expect(&b->m, "x/2dh 0x80000204", "0000000080000204:  -8464 -25924\r\n");
     expect(&b->m, "x/3c 0x80000100", "0000000080000100: 'o' 'n' 'e'\r\n");
+    expect(&b->m, "print 65", "0x41\r\n");
     expect(&b->m, "xp/2s 0x80000100", "0000000080000100: \"one\"\r\n0000000080000104: \"two \"\\n\\xff\"\r\n");
     expect(&b->m, "xp/5xw 0x800000fc", "00000000800000fc: 0x00000000 0x00656e6f 0x206f7774 0x00ff0a22\r\n"
            "000000008000010c: 0x00000000\r\n");
