@@ -254,6 +254,18 @@ int block_node_pwrite_zeroes(BlockNode *bs, uint64_t offset, uint64_t bytes, boo
     return bs->drv->pwrite_zeroes(bs, offset, bytes, unmap && bs->unmap);
 }
 
+/*
+ * Nobody touches an image any more. With -icount that is so already: a request is executed when it is
+ * submitted, and what is pending is the guest's being told, at a moment that a stop must not change.
+ */
+static void block_quiesce(struct BlockLayer *layer)
+{
+    Machine *m = layer->machine;
+    if (!m->config || !m->config->icount) {
+        block_drain_all(m);
+    }
+}
+
 /* ---- handing images to another process and back ---- */
 
 bool block_inactivate_all(Machine *m, Error **errp)
@@ -264,7 +276,7 @@ bool block_inactivate_all(Machine *m, Error **errp)
     if (layer->inactive) {
         return true;
     }
-    block_drain_all(m);
+    block_quiesce(layer);
     for (BlockNode *bs = layer->nodes; bs; bs = bs->next) {
         int one = bs->used_write && bs->drv->is_protocol ? block_node_flush(bs) : 0;
         if (one < 0 && !ret) {
@@ -345,7 +357,7 @@ void block_node_foreach(Machine *m, void (*fn)(const BlockInfo *info, void *opaq
 static bool block_layer_drained(void *opaque, Error **errp)
 {
     struct BlockLayer *layer = opaque;
-    block_drain_all(layer->machine);
+    block_quiesce(layer);
     for (BlockBackend *blk = layer->backends; blk; blk = blk->next) {
         int ret = blk->root && blk->root->used_write && !layer->inactive ? blk_flush(blk) : 0;
         if (ret < 0) {

@@ -65,7 +65,10 @@ int blk_pread(BlockBackend *blk, uint64_t offset, void *buf, uint64_t bytes);
 int blk_pwrite(BlockBackend *blk, uint64_t offset, const void *buf, uint64_t bytes);
 int blk_flush(BlockBackend *blk);
 
-/* Returns when no request is in flight; their callbacks have run. Lock held. */
+/*
+ * Returns when no request is in flight; their callbacks have run. Lock held. A stop of the machine does
+ * that too, but for -icount: there a finished request waits, over stops, for its moment in virtual time.
+ */
 void blk_drain(BlockBackend *blk);
 void block_drain_all(Machine *m);
 void block_flush_all(Machine *m);

@@ -96,7 +96,7 @@ void system_vmstop_request(Machine *m, RunState state);
 
 /*
  * Drain handlers run after each stop, on the stopping thread, lock held: they finish all I/O in flight
- * and flush it. A failure is reported by vm_stop_force_state(); the machine is stopped all the same.
+ * (-icount: all that the guest's time does not have to finish) and flush it. A failure is reported by vm_stop_force_state(); the machine is stopped all the same.
  */
 typedef bool VMDrainHandler(void *opaque, Error **errp);
 void vm_add_drain_handler(Machine *m, VMDrainHandler *cb, void *opaque);

@@ -436,6 +436,10 @@ static void test_icount(void)
     clocks_run_timers(m->clocks, QEMU_CLOCK_VIRTUAL);
     g_assert_cmpuint(order, ==, 1);
     g_assert_true(jobs[0].done);
+    /* A stop is nothing that the guest may notice. */
+    vm_start(m);
+    vm_stop(m, RUN_STATE_PAUSED);
+    g_assert_cmpuint(order, ==, 1);
     blk_drain(blk);
     g_assert_cmpuint(order, ==, 3);
     g_assert_cmpuint(jobs[1].order, ==, 1);
