@@ -106,14 +106,14 @@ class Qmp:
 
 
 class Vm:
-    """A running emulator with its serial console on pipes and a QMP socket."""
+    """A running emulator with its serial console on pipes and a QMP socket; wrapper: valgrind and the like."""
 
-    def __init__(self, args, console=True, qmp=True, program=GODWIT):
+    def __init__(self, args, console=True, qmp=True, wrapper=()):
         self.folder = tempfile.mkdtemp(prefix='godwit-test-')
         self.output = ''
         self.position = 0
         self.monitor = None
-        argv = [program] + list(args)
+        argv = [*wrapper, GODWIT, *args]
         if console:
             argv += ['-display', 'none', '-monitor', 'none', '-serial', 'stdio']
         if qmp:
