@@ -34,10 +34,13 @@ static void wait_for_child(int fd, pid_t child)
     if (n == 1) {
         _exit(0);
     }
-    /* The child has said on stderr what was wrong. */
-    int wstatus;
-    waitpid(child, &wstatus, 0);
-    _exit(1);
+    /* It has ended before it was ready: done, or it has said on stderr what was wrong. */
+    int wstatus = 0;
+    pid_t ended;
+    do {
+        ended = waitpid(child, &wstatus, 0);
+    } while (ended < 0 && errno == EINTR);
+    _exit(ended == child && WIFEXITED(wstatus) ? WEXITSTATUS(wstatus) : 1);
 }
 
 bool process_daemonize(Error **errp)

@@ -190,12 +190,15 @@ class Vm:
     def connect(self, negotiate=True):
         """The QMP client; waits until the emulator listens."""
         deadline = time.monotonic() + TIMEOUT
-        while not os.path.exists(self.path('qmp')):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Timeout('no QMP socket; stderr: ' + self.stderr())
+        while True:
+            try:
+                self.monitor = Qmp(self.path('qmp'), negotiate)
+                return self.monitor
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                # The path appears a moment before the emulator listens on it.
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise Timeout('no QMP socket; stderr: ' + self.stderr()) from error
             select.select([], [], [], 0.01)
-        self.monitor = Qmp(self.path('qmp'), negotiate)
-        return self.monitor
 
     def qmp(self, name, **arguments):
         """Runs a QMP command."""
