@@ -47,9 +47,8 @@ void ram_dirty_free(RAMDirty *d);
 void ram_dirty_sync(RAMDirty *d);
 /* The next pages that are left, whose bits are cleared; false: this round is over. */
 bool ram_dirty_next(RAMDirty *d, RAMBatch *batch);
-/* Gives pages back that were taken and not sent. */
-void ram_dirty_putback(RAMDirty *d, const RAMBatch *batch, unsigned first);
 uint64_t ram_dirty_bytes(const RAMDirty *d);
+/* The next batch begins with the first page again: a new round. */
 void ram_dirty_rewind(RAMDirty *d);
 
 /* ---- ram-wire.c: one record, both directions ---- */
@@ -64,7 +63,7 @@ uint64_t ram_wire_put_zero(RAMWire *w, RAMBlock *block, ram_addr_t offset);
 /* The bytes are read from guest RAM when the stream is flushed. */
 uint64_t ram_wire_put_page(RAMWire *w, RAMBlock *block, ram_addr_t offset);
 uint64_t ram_wire_put_eos(RAMWire *w);
-bool ram_wire_put_sizes(RAMWire *w, Machine *m, Error **errp);
+uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m);
 
 typedef struct RAMRecord {
     unsigned flags;

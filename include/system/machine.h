@@ -87,6 +87,8 @@ struct Machine {
     struct RunStateSlot *runstate;  /* system/runstate.h */
     struct QdevTree *devices;       /* hw/qdev.h */
     struct SaveVM *savevm;          /* migration/register.h */
+    struct RAMMigration *ram_migration; /* migration/ram.c */
+    struct MigrationState *migration;   /* migration/migration.h */
     struct BlockLayer *block;       /* block/block.h */
     struct NetLayer *net;           /* net/net.h */
     struct CharLayer *chardevs;     /* chardev/char.h */

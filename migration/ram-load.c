@@ -1,0 +1,89 @@
+/*
+ * ram-load.c - places what arrives into guest RAM.
+ *
+ * Floor F4; below it ram-wire.  The incoming thread; the machine does not run.
+ * Invariant: block and offset of a record have been checked before a byte of it is placed, and a page of
+ * zeros that is zero already is not touched, so that it costs no memory.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "migration/ram-internal.h"
+#include "migration/wire.h"
+#include "system/machine.h"
+
+static void place_fill(const RAMRecord *record)
+{
+    uint8_t *page = record->block->host + record->offset;
+    if (record->fill || !page_is_zero(page)) {
+        memset(page, record->fill, TARGET_PAGE_SIZE);
+    }
+}
+
+bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp)
+{
+    RAMMigration *r = opaque;
+    RAMCounters *c = &r->counters;
+    uint64_t total = 0;
+    for (RAMBlock *block = ram_block_first(r->machine); block; block = block->next) {
+        total += block->used_length;
+    }
+    atomic_store(&c->total, total);
+    atomic_store(&c->transferred, 0);
+    atomic_store(&c->duplicate, 0);
+    atomic_store(&c->normal, 0);
+    return true;
+}
+
+/* One record's data. False: the section is broken. */
+static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Error **errp)
+{
+    QEMUFile *f = w->f;
+    if (record->flags & RAM_SAVE_FLAG_MEM_SIZE) {
+        return ram_wire_get_sizes(w, r->machine, record->offset, errp);
+    }
+    if (record->flags & RAM_SAVE_FLAG_ZERO) {
+        place_fill(record);
+        atomic_fetch_add_explicit(&r->counters.duplicate, 1, memory_order_relaxed);
+        return true;
+    }
+    qemu_get_buffer(f, record->block->host + record->offset, TARGET_PAGE_SIZE);
+    if (qemu_file_get_error(f)) {
+        error_setg(errp, "page at 0x%" G_GINT64_MODIFIER "x of RAM block \"%s\": %s", record->offset,
+                   record->block->idstr, error_get_pretty(qemu_file_get_error(f)));
+        return false;
+    }
+    atomic_fetch_add_explicit(&r->counters.normal, 1, memory_order_relaxed);
+    return true;
+}
+
+bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp)
+{
+    RAMMigration *r = opaque;
+    RAMWire w = { .f = f };
+    RAMRecord record;
+    uint64_t start = qemu_ftell(f);
+    if (version_id != 4) {
+        error_setg(errp, "RAM section of version %d; this machine reads version 4", version_id);
+        return false;
+    }
+    for (;;) {
+        if (!ram_wire_get(&w, r->machine, &record, errp)) {
+            return false;
+        }
+        if (record.flags & RAM_SAVE_FLAG_EOS) {
+            break;
+        }
+        if (!load_record(r, &w, &record, errp)) {
+            return false;
+        }
+    }
+    atomic_fetch_add_explicit(&r->counters.transferred, qemu_ftell(f) - start, memory_order_relaxed);
+    return true;
+}
+
+void ram_load_cleanup(void *opaque)
+{
+}

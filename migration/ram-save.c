@@ -1,0 +1,147 @@
+/*
+ * ram-save.c - sends guest RAM: setup, rounds while the machine runs, the rest while it stands still.
+ *
+ * Floor F4; below it ram-dirty, ram-wire and zero.  The migration thread; locks as SaveVMHandlers say.
+ * Invariant: a page's bit is cleared before its bytes are read (ram_dirty_next() clears, then this file
+ * reads, and the stream reads again when it is flushed).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+
+#include "migration/ram-internal.h"
+#include "system/clock.h"
+#include "system/machine.h"
+
+#define BATCHES_PER_PIECE 4     /* one call of iterate: at most 1 MiB of pages */
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static void set(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, n, memory_order_relaxed);
+}
+
+static void count_bytes(RAMMigration *r, uint64_t bytes)
+{
+    count(&r->counters.transferred, bytes);
+    if (r->stopped) {
+        count(&r->counters.downtime_bytes, bytes);
+    }
+}
+
+/* Fetches the dirty bits; the pages that became dirty since the last time make the rate. */
+static void sync_dirty(RAMMigration *r)
+{
+    uint64_t before = ram_dirty_bytes(r->dirty);
+    ram_dirty_sync(r->dirty);
+    ram_dirty_rewind(r->dirty);
+    int64_t now = qemu_clock_get_ns(r->machine, QEMU_CLOCK_REALTIME);
+    uint64_t fresh = (ram_dirty_bytes(r->dirty) - before) / TARGET_PAGE_SIZE;
+    int64_t elapsed = now - r->last_sync_ns;
+    if (r->last_sync_ns && elapsed > 0) {
+        set(&r->counters.dirty_pages_rate,
+            (uint64_t)((double)fresh * NANOSECONDS_PER_SECOND / (double)elapsed));
+    }
+    r->last_sync_ns = now;
+    count(&r->counters.dirty_sync_count, 1);
+    set(&r->counters.remaining, ram_dirty_bytes(r->dirty));
+}
+
+static void send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch)
+{
+    uint64_t zeros = 0, bytes = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        if (page_is_zero(batch->block->host + batch->offset[i])) {
+            bytes += ram_wire_put_zero(w, batch->block, batch->offset[i]);
+            zeros++;
+        } else {
+            bytes += ram_wire_put_page(w, batch->block, batch->offset[i]);
+        }
+    }
+    count_bytes(r, bytes);
+    count(&r->counters.duplicate, zeros);
+    count(&r->counters.normal, batch->count - zeros);
+    set(&r->counters.remaining, ram_dirty_bytes(r->dirty));
+}
+
+static bool stream_is_good(QEMUFile *f, Error **errp)
+{
+    const Error *err = qemu_file_get_error(f);
+    if (err) {
+        error_setg(errp, "%s", error_get_pretty(err));
+    }
+    return !err;
+}
+
+bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp)
+{
+    RAMMigration *r = opaque;
+    RAMWire w = { .f = f };
+    RAMCounters *c = &r->counters;
+    _Atomic uint64_t *const all[] = { &c->transferred, &c->duplicate, &c->normal, &c->dirty_sync_count,
+                                      &c->dirty_pages_rate, &c->downtime_bytes };
+    for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
+        set(all[i], 0);
+    }
+    r->stopped = false;
+    r->dirty = ram_dirty_new(r->machine);
+    r->last_sync_ns = qemu_clock_get_ns(r->machine, QEMU_CLOCK_REALTIME);
+    set(&c->total, ram_dirty_bytes(r->dirty));
+    set(&c->remaining, ram_dirty_bytes(r->dirty));
+    count(&c->dirty_sync_count, 1);
+    count_bytes(r, ram_wire_put_sizes(&w, r->machine) + ram_wire_put_eos(&w));
+    return stream_is_good(f, errp);
+}
+
+bool ram_save_iterate(QEMUFile *f, void *opaque, bool *done, Error **errp)
+{
+    RAMMigration *r = opaque;
+    RAMWire w = { .f = f };
+    RAMBatch batch;
+    *done = false;
+    for (int i = 0; i < BATCHES_PER_PIECE && !*done; i++) {
+        if (ram_dirty_next(r->dirty, &batch)) {
+            send_batch(r, &w, &batch);
+        } else {
+            *done = true;
+        }
+    }
+    count_bytes(r, ram_wire_put_eos(&w));
+    return stream_is_good(f, errp);
+}
+
+uint64_t ram_save_pending(void *opaque, bool exact)
+{
+    RAMMigration *r = opaque;
+    if (exact) {
+        sync_dirty(r);
+    }
+    return ram_dirty_bytes(r->dirty);
+}
+
+bool ram_save_complete(QEMUFile *f, void *opaque, Error **errp)
+{
+    RAMMigration *r = opaque;
+    RAMWire w = { .f = f };
+    RAMBatch batch;
+    r->stopped = true;
+    sync_dirty(r);
+    while (ram_dirty_next(r->dirty, &batch)) {
+        send_batch(r, &w, &batch);
+        if (!stream_is_good(f, errp)) {
+            return false;
+        }
+    }
+    count_bytes(r, ram_wire_put_eos(&w));
+    return stream_is_good(f, errp);
+}
+
+void ram_save_cleanup(void *opaque)
+{
+    RAMMigration *r = opaque;
+    g_clear_pointer(&r->dirty, ram_dirty_free);
+}

@@ -1,0 +1,174 @@
+/*
+ * ram-wire.c - one record of the RAM section, put and get side by side.
+ *
+ * Floor F4; below it the stream.  Used by the one thread that owns the stream.
+ *
+ * Wire format: be64 offset | flags; without CONTINUE u8 length and the block's idstr; then
+ *   ZERO      u8 fill byte
+ *   PAGE      the page
+ *   MEM_SIZE  (offset is the number of bytes of all blocks) for each block: u8 length, idstr, be64 bytes
+ *   EOS       nothing; ends the payload of every RAM section
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "migration/ram.h"
+#include "migration/wire.h"
+#include "system/machine.h"
+
+#define FLAGS_MASK ((uint64_t)TARGET_PAGE_SIZE - 1)
+
+/* ---- put ---- */
+
+static uint64_t put_head(RAMWire *w, RAMBlock *block, ram_addr_t offset, unsigned flag)
+{
+    if (block == w->last_block) {
+        qemu_put_be64(w->f, offset | flag | RAM_SAVE_FLAG_CONTINUE);
+        return 8;
+    }
+    qemu_put_be64(w->f, offset | flag);
+    qemu_put_counted_string(w->f, block->idstr);
+    w->last_block = block;
+    return 8 + 1 + strlen(block->idstr);
+}
+
+uint64_t ram_wire_put_zero(RAMWire *w, RAMBlock *block, ram_addr_t offset)
+{
+    uint64_t bytes = put_head(w, block, offset, RAM_SAVE_FLAG_ZERO);
+    qemu_put_byte(w->f, 0);
+    return bytes + 1;
+}
+
+uint64_t ram_wire_put_page(RAMWire *w, RAMBlock *block, ram_addr_t offset)
+{
+    uint64_t bytes = put_head(w, block, offset, RAM_SAVE_FLAG_PAGE);
+    qemu_put_page_ref(w->f, block->host + offset, TARGET_PAGE_SIZE);
+    return bytes + TARGET_PAGE_SIZE;
+}
+
+uint64_t ram_wire_put_eos(RAMWire *w)
+{
+    qemu_put_be64(w->f, RAM_SAVE_FLAG_EOS);
+    w->last_block = NULL;
+    return 8;
+}
+
+uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m)
+{
+    uint64_t total = 0, bytes = 8;
+    for (RAMBlock *block = ram_block_first(m); block; block = block->next) {
+        total += block->used_length;
+    }
+    qemu_put_be64(w->f, total | RAM_SAVE_FLAG_MEM_SIZE);
+    for (RAMBlock *block = ram_block_first(m); block; block = block->next) {
+        qemu_put_counted_string(w->f, block->idstr);
+        qemu_put_be64(w->f, block->used_length);
+        bytes += 1 + strlen(block->idstr) + 8;
+    }
+    return bytes;
+}
+
+/* ---- get ---- */
+
+static bool stream_error(RAMWire *w, Error **errp)
+{
+    const Error *err = qemu_file_get_error(w->f);
+    if (err) {
+        error_setg(errp, "%s", error_get_pretty(err));
+    }
+    return err != NULL;
+}
+
+static RAMBlock *get_block(RAMWire *w, Machine *m, Error **errp)
+{
+    char idstr[256];
+    if (!qemu_get_counted_string(w->f, idstr)) {
+        if (!stream_error(w, errp)) {
+            error_setg(errp, "the name of a RAM block contains a NUL byte");
+        }
+        return NULL;
+    }
+    RAMBlock *block = ram_block_find(m, idstr);
+    if (!block) {
+        error_setg(errp, "Unknown ramblock \"%s\", cannot accept migration", idstr);
+    }
+    return block;
+}
+
+static bool get_page_place(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
+{
+    if (record->flags & RAM_SAVE_FLAG_CONTINUE) {
+        if (!w->last_block) {
+            error_setg(errp, "the first page of a RAM section names no block");
+            return false;
+        }
+    } else {
+        w->last_block = get_block(w, m, errp);
+        if (!w->last_block) {
+            return false;
+        }
+    }
+    record->block = w->last_block;
+    if (record->offset >= record->block->used_length) {
+        error_setg(errp, "page at 0x%" PRIx64 " is outside of RAM block \"%s\" of 0x%" PRIx64 " bytes",
+                   record->offset, record->block->idstr, record->block->used_length);
+        return false;
+    }
+    return true;
+}
+
+bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
+{
+    uint64_t head = qemu_get_be64(w->f);
+    if (stream_error(w, errp)) {
+        return false;
+    }
+    *record = (RAMRecord){ .flags = head & FLAGS_MASK, .offset = head & ~FLAGS_MASK };
+    switch (record->flags & ~(unsigned)RAM_SAVE_FLAG_CONTINUE) {
+    case RAM_SAVE_FLAG_EOS:
+        w->last_block = NULL;
+        return true;
+    case RAM_SAVE_FLAG_MEM_SIZE:
+        return true;
+    case RAM_SAVE_FLAG_ZERO:
+        if (!get_page_place(w, m, record, errp)) {
+            return false;
+        }
+        record->fill = qemu_get_byte(w->f);
+        return !stream_error(w, errp);
+    case RAM_SAVE_FLAG_PAGE:
+        return get_page_place(w, m, record, errp);
+    default:
+        error_setg(errp, "RAM record with flags 0x%x, which this machine cannot read", record->flags);
+        return false;
+    }
+}
+
+/* The sender's blocks must be this machine's, each of the same size. */
+bool ram_wire_get_sizes(RAMWire *w, Machine *m, uint64_t total, Error **errp)
+{
+    while (total) {
+        RAMBlock *block = get_block(w, m, errp);
+        if (!block) {
+            return false;
+        }
+        uint64_t length = qemu_get_be64(w->f);
+        if (stream_error(w, errp)) {
+            return false;
+        }
+        if (length != block->used_length) {
+            error_setg(errp, "Size mismatch: %s: 0x%" PRIx64 " != 0x%" PRIx64
+                       ": source and destination must have the same -m", block->idstr, length,
+                       block->used_length);
+            return false;
+        }
+        if (length > total) {
+            error_setg(errp, "RAM blocks do not add up: \"%s\" exceeds the total", block->idstr);
+            return false;
+        }
+        total -= length;
+    }
+    return true;
+}

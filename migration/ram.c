@@ -1,0 +1,51 @@
+/*
+ * ram.c - guest RAM as a live section: the SaveVMHandlers and nothing else.
+ *
+ * Floor F4; below it ram-save, ram-load and the section registry.  Locks as SaveVMHandlers say.
+ * Invariant: from save_setup to save_cleanup the machine's dirty tracking is on.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "migration/ram.h"
+
+#include <glib.h>
+
+#include "migration/savevm.h"
+#include "migration/ram-internal.h"
+#include "system/machine.h"
+
+#define RAM_SECTION "ram"
+#define RAM_SECTION_VERSION 4
+
+RAMCounters *ram_counters(Machine *m)
+{
+    return &m->ram_migration->counters;
+}
+
+static const SaveVMHandlers ram_handlers = {
+    .save_setup = ram_save_setup,
+    .save_live_iterate = ram_save_iterate,
+    .state_pending = ram_save_pending,
+    .save_live_complete = ram_save_complete,
+    .save_cleanup = ram_save_cleanup,
+    .load_setup = ram_load_setup,
+    .load_state = ram_load_state,
+    .load_cleanup = ram_load_cleanup,
+};
+
+bool ram_mig_register(Machine *m, Error **errp)
+{
+    m->ram_migration = g_new0(RAMMigration, 1);
+    m->ram_migration->machine = m;
+    return register_savevm_live(m, RAM_SECTION, 0, RAM_SECTION_VERSION, &ram_handlers, m->ram_migration,
+                                errp);
+}
+
+void ram_mig_unregister(Machine *m)
+{
+    if (m->ram_migration) {
+        unregister_savevm_live(m, RAM_SECTION, m->ram_migration);
+        ram_save_cleanup(m->ram_migration);
+        g_clear_pointer(&m->ram_migration, g_free);
+    }
+}
