@@ -30,6 +30,10 @@ typedef struct RAMCounters {
 /* This machine's; valid from registration on. */
 RAMCounters *ram_counters(Machine *m);
 
+/* Registers RAM as a live section of m; undone before the machine is freed. Lock held. */
+bool ram_mig_register(Machine *m, Error **errp);
+void ram_mig_unregister(Machine *m);
+
 /* ---- ram-dirty.c: which pages are left ---- */
 
 typedef struct RAMDirty RAMDirty;

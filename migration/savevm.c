@@ -6,20 +6,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <glib.h>
+#include "migration/savevm-internal.h"
+
 #include <string.h>
 
-#include "migration/register.h"
 #include "system/machine.h"
-
-typedef struct SaveStateEntry {
-    char *idstr;
-    SaveStateInfo info;
-} SaveStateEntry;
-
-struct SaveVM {
-    GPtrArray *entries;     /* SaveStateEntry, in order of registration */
-};
 
 static void entry_free(gpointer data)
 {
@@ -28,17 +19,29 @@ static void entry_free(gpointer data)
     g_free(entry);
 }
 
+static void live_free(gpointer data)
+{
+    LiveEntry *live = data;
+    g_free(live->idstr);
+    g_free(live);
+}
+
 struct SaveVM *savevm_new(Machine *m)
 {
     struct SaveVM *savevm = g_new0(struct SaveVM, 1);
     savevm->entries = g_ptr_array_new_with_free_func(entry_free);
+    savevm->live = g_ptr_array_new_with_free_func(live_free);
+    m->savevm = savevm;
+    clock_state_register(m);
     return savevm;
 }
 
 void savevm_free(struct SaveVM *savevm)
 {
     if (savevm) {
+        clock_state_unregister(savevm);
         g_ptr_array_unref(savevm->entries);
+        g_ptr_array_unref(savevm->live);
         g_free(savevm);
     }
 }
@@ -81,6 +84,7 @@ bool vmstate_register(Machine *m, const char *prefix, int instance_id, const VMS
     }
     SaveStateEntry *entry = g_new0(SaveStateEntry, 1);
     entry->idstr = g_steal_pointer(&idstr);
+    entry->section_id = savevm->next_section_id++;
     entry->info = (SaveStateInfo){
         .idstr = entry->idstr, .instance_id = instance_id, .vmsd = vmsd, .opaque = opaque,
     };
@@ -109,4 +113,54 @@ void savevm_foreach(Machine *m, void (*fn)(const SaveStateInfo *info, void *opaq
     for (guint i = 0; i < entries->len; i++) {
         fn(&((const SaveStateEntry *)entries->pdata[i])->info, opaque);
     }
+}
+
+SaveStateEntry *savevm_find_entry(Machine *m, const char *idstr, int instance_id)
+{
+    return (SaveStateEntry *)find(m->savevm, idstr, instance_id);
+}
+
+/* ------------------------------------------------------------------ live sections */
+
+bool register_savevm_live(Machine *m, const char *idstr, int instance_id, int version_id,
+                          const SaveVMHandlers *ops, void *opaque, Error **errp)
+{
+    if (!ops->save_setup || !ops->save_live_iterate || !ops->state_pending || !ops->save_live_complete ||
+        !ops->save_cleanup || !ops->load_setup || !ops->load_state || !ops->load_cleanup) {
+        error_setg(errp, "live section '%s' lacks a handler", idstr);
+        return false;
+    }
+    LiveEntry *live = g_new0(LiveEntry, 1);
+    live->idstr = g_strdup(idstr);
+    live->instance_id = instance_id;
+    live->version_id = version_id;
+    live->ops = ops;
+    live->opaque = opaque;
+    live->section_id = m->savevm->next_section_id++;
+    g_ptr_array_add(m->savevm->live, live);
+    return true;
+}
+
+void unregister_savevm_live(Machine *m, const char *idstr, void *opaque)
+{
+    GPtrArray *live = m->savevm->live;
+    for (guint i = 0; i < live->len; i++) {
+        const LiveEntry *entry = live->pdata[i];
+        if (entry->opaque == opaque && strcmp(entry->idstr, idstr) == 0) {
+            g_ptr_array_remove_index(live, i);
+            return;
+        }
+    }
+}
+
+LiveEntry *savevm_find_live(Machine *m, const char *idstr, int instance_id)
+{
+    GPtrArray *live = m->savevm->live;
+    for (guint i = 0; i < live->len; i++) {
+        LiveEntry *entry = live->pdata[i];
+        if (entry->instance_id == instance_id && strcmp(entry->idstr, idstr) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "migration/qemu-file.h"
 #include "migration/register.h"
+#include "system/runstate.h"
 
 /* Live state (RAM, disks): saved in rounds while the machine runs. All callbacks are required. */
 typedef struct SaveVMHandlers {
@@ -39,6 +40,7 @@ void unregister_savevm_live(Machine *m, const char *idstr, void *opaque);
 typedef struct SaveVMOptions {
     bool handover;          /* say in the configuration that Godwit's handover is spoken */
     bool return_path;       /* send OPEN_RETURN_PATH and a PING */
+    bool validate_uuid;     /* send the machine's UUID, which the destination holds against its own */
     bool suppress_vmdesc;
 } SaveVMOptions;
 
@@ -52,9 +54,11 @@ bool savevm_state_complete(QEMUFile *f, Machine *m, const SaveVMOptions *options
 void savevm_state_cleanup(Machine *m);
 /* Rehearsal: the bytes that the device sections would take now, and how long saving them took, ns. */
 bool savevm_state_measure_devices(Machine *m, uint64_t *bytes, int64_t *ns, Error **errp);
+/* What globalstate will say: the runstate before the machine was stopped for the move. Lock held. */
+void global_state_store(Machine *m, RunState state);
 /* A command on the stream. */
 void savevm_send_command(QEMUFile *f, uint16_t command, const void *data, uint16_t len);
-/* False with the first device that refuses (unmigratable), named. Lock held. */
+/* True, with the first device that refuses (unmigratable) named in *errp. Lock held. */
 bool savevm_state_blocked(Machine *m, Error **errp);
 
 /* What F5 does when a command arrives; both required. Incoming thread. */
@@ -77,9 +81,5 @@ bool loadvm_state(QEMUFile *f, Machine *m, const LoadVMOps *ops, void *opaque, L
                   Error **errp);
 /* Waits for GODWIT_GO. False: the channel ended or something else came. */
 bool loadvm_wait_go(QEMUFile *f, Error **errp);
-
-/* RAM's handlers (ram.c), registered by savevm for every machine. */
-bool ram_mig_register(Machine *m, Error **errp);
-void ram_mig_unregister(Machine *m);
 
 #endif

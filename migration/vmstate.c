@@ -10,7 +10,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "migration/vmstate.h"
+#include "migration/savevm-internal.h"
 
 #include <glib.h>
 #include <string.h>
@@ -88,19 +88,50 @@ static bool field_span(const VMStateField *field, void *opaque, FieldSpan *span,
     return true;
 }
 
-static bool save_field(QEMUFile *f, const VMStateField *field, void *opaque, Error **errp)
+/* ---- the description of what is saved (vmdesc) ---- */
+
+/* One entry of "fields"; size is what was written of each element. */
+static void describe_field(json_t *fields, const FieldSpan *span, uint64_t size, json_t *content)
+{
+    const VMStateField *field = &span->element;
+    json_t *entry = json_object();
+    json_object_set_new(entry, "name", json_string(field->name));
+    if (field->flags & (VMS_ARRAY | VMS_VARRAY)) {
+        json_object_set_new(entry, "array_len", json_integer((json_int_t)span->count));
+    }
+    json_object_set_new(entry, "type", json_string(field->vmsd ? "struct" : field->info->name));
+    if (content) {
+        json_object_set_new(entry, "struct", content);
+    }
+    json_object_set_new(entry, "size", json_integer((json_int_t)size));
+    json_array_append_new(fields, entry);
+}
+
+static json_t *describe_vmsd(const VMStateDescription *vmsd)
+{
+    return json_pack("{ss si}", "vmsd_name", vmsd->name, "version", vmsd->version_id);
+}
+
+static bool save_field(QEMUFile *f, const VMStateField *field, void *opaque, json_t *fields, Error **errp)
 {
     FieldSpan span;
     if (!field_span(field, opaque, &span, errp)) {
         return false;
     }
+    uint64_t start = qemu_ftell(f);
+    json_t *content = fields && field->vmsd ? describe_vmsd(field->vmsd) : NULL;
     for (uint64_t i = 0; i < span.count; i++) {
         uint8_t *pv = span.first + i * field->size;
-        bool ok = field->vmsd ? vmstate_save_state(f, field->vmsd, pv, errp)
+        /* The elements of an array are alike: the first one stands for all. */
+        bool ok = field->vmsd ? vmstate_save_state_described(f, field->vmsd, pv, i ? NULL : content, errp)
                               : field->info->put(f, pv, &span.element, errp);
         if (!ok) {
+            json_decref(content);
             return false;
         }
+    }
+    if (fields) {
+        describe_field(fields, &span, span.count ? (qemu_ftell(f) - start) / span.count : 0, content);
     }
     return true;
 }
@@ -126,39 +157,73 @@ static bool load_field(QEMUFile *f, const VMStateField *field, void *opaque, Err
     return true;
 }
 
-static bool save_subsections(QEMUFile *f, const VMStateDescription *vmsd, void *opaque, Error **errp)
+static bool save_subsections(QEMUFile *f, const VMStateDescription *vmsd, void *opaque, json_t *desc,
+                             Error **errp)
 {
+    json_t *list = NULL;
     for (const VMStateDescription *const *sub = vmsd->subsections; sub && *sub; sub++) {
         if ((*sub)->needed && !(*sub)->needed(opaque)) {
             continue;
         }
+        json_t *entry = NULL;
+        if (desc) {
+            if (!list) {
+                list = json_array();
+                json_object_set_new(desc, "subsections", list);
+            }
+            entry = describe_vmsd(*sub);
+            json_array_append_new(list, entry);
+        }
         qemu_put_byte(f, VMSTATE_SUBSECTION);
         qemu_put_counted_string(f, (*sub)->name);
         qemu_put_be32(f, (*sub)->version_id);
-        if (!vmstate_save_state(f, *sub, opaque, errp)) {
+        if (!vmstate_save_state_described(f, *sub, opaque, entry, errp)) {
             return false;
         }
     }
     return true;
 }
 
-bool vmstate_save_state(QEMUFile *f, const VMStateDescription *vmsd, void *opaque, Error **errp)
+static bool save_blob(QEMUFile *f, const VMStateDescription *vmsd, void *opaque, json_t *fields,
+                      Error **errp)
 {
-    if (vmsd->pre_save && !vmsd->pre_save(opaque, errp)) {
-        error_prepend(errp, "%s: ", vmsd->name);
+    uint64_t start = qemu_ftell(f);
+    if (!vmsd->save_blob(f, opaque, errp)) {
         return false;
     }
-    if (vmsd->save_blob && !vmsd->save_blob(f, opaque, errp)) {
+    if (fields) {
+        json_array_append_new(fields, json_pack("{ss ss sI}", "name", "virtio", "type", "virtio", "size",
+                                                (json_int_t)(qemu_ftell(f) - start)));
+    }
+    return true;
+}
+
+bool vmstate_save_state_described(QEMUFile *f, const VMStateDescription *vmsd, void *opaque, json_t *desc,
+                                  Error **errp)
+{
+    json_t *fields = NULL;
+    if (desc) {
+        fields = json_array();
+        json_object_set_new(desc, "fields", fields);
+    }
+    if ((vmsd->pre_save && !vmsd->pre_save(opaque, errp)) ||
+        (vmsd->save_blob && !save_blob(f, vmsd, opaque, fields, errp))) {
         error_prepend(errp, "%s: ", vmsd->name);
         return false;
     }
     for (const VMStateField *field = vmsd->fields; field && field->name; field++) {
-        if (field_present(field, opaque, vmsd->version_id) && !save_field(f, field, opaque, errp)) {
+        if (field_present(field, opaque, vmsd->version_id) &&
+            !save_field(f, field, opaque, fields, errp)) {
             error_prepend(errp, "%s.", vmsd->name);
             return false;
         }
     }
-    return save_subsections(f, vmsd, opaque, errp);
+    return save_subsections(f, vmsd, opaque, desc, errp);
+}
+
+bool vmstate_save_state(QEMUFile *f, const VMStateDescription *vmsd, void *opaque, Error **errp)
+{
+    return vmstate_save_state_described(f, vmsd, opaque, NULL, errp);
 }
 
 /*

@@ -72,5 +72,7 @@ enum {
 /* Subsection of the configuration that says "I am Godwit and speak the handover": be32 flags. */
 #define MIG_CONFIG_GODWIT "configuration/godwit"
 #define MIG_CONFIG_GODWIT_HANDOVER 0x1u
+/* Subsection of the configuration with validate-uuid: the 16 bytes of the machine's UUID. */
+#define MIG_CONFIG_UUID "configuration/uuid"
 
 #endif
