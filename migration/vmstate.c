@@ -273,6 +273,10 @@ static bool load_subsections(QEMUFile *f, const VMStateDescription *vmsd, void *
         qemu_get_byte(f);
         qemu_get_counted_string(f, name);
         uint32_t version = qemu_get_be32(f);
+        if (qemu_file_get_error(f)) {
+            error_setg(errp, "%s: %s", name, error_get_pretty(qemu_file_get_error(f)));
+            return false;
+        }
         if (!vmstate_load_state(f, sub, opaque, (int)MIN(version, (uint32_t)G_MAXINT), errp)) {
             return false;
         }

@@ -1,0 +1,325 @@
+/*
+ * test-stream.c - a whole stream from one machine into another in memory; cut and bent at every byte.
+ *
+ * Two machines without harts: RAM blocks and one device each.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "migration/ram.h"
+#include "migration/register.h"
+#include "migration/savevm.h"
+#include "migration/wire.h"
+#include "system/clock.h"
+#include "system/machine.h"
+
+#define PAGES 24u
+
+typedef struct Device {
+    uint32_t reg[4];
+    uint64_t counter;
+    bool has_extra;
+    uint16_t extra;
+} Device;
+
+static bool extra_needed(void *opaque)
+{
+    return ((Device *)opaque)->has_extra;
+}
+
+static const VMStateDescription vmstate_extra = {
+    .name = "widget/extra", .version_id = 1, .minimum_version_id = 1, .needed = extra_needed,
+    .fields = (const VMStateField[]){ VMSTATE_UINT16(extra, Device), VMSTATE_END_OF_LIST() },
+};
+
+static const VMStateDescription vmstate_widget = {
+    .name = "widget", .version_id = 3, .minimum_version_id = 2,
+    .fields = (const VMStateField[]){
+        VMSTATE_UINT32_ARRAY(reg, Device, 4), VMSTATE_UINT64(counter, Device), VMSTATE_END_OF_LIST() },
+    .subsections = (const VMStateDescription *const[]){ &vmstate_extra, NULL },
+};
+
+static bool attach(Machine *m, Error **errp)
+{
+    m->savevm = savevm_new(m);
+    return true;
+}
+
+static void reset(Machine *m)
+{
+}
+
+static void detach(Machine *m)
+{
+    ram_mig_unregister(m);
+    savevm_free(m->savevm);
+    m->savevm = NULL;
+}
+
+static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
+static const MachineClass bare = { .name = "bare", .desc = "no devices", .layers = &layers };
+
+static Machine *new_machine(Device *device, unsigned pages)
+{
+    Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
+    machine_lock(m);
+    g_assert_nonnull(ram_block_new(m, "main", pages * TARGET_PAGE_SIZE, NULL));
+    g_assert_nonnull(ram_block_new(m, "side", 2 * TARGET_PAGE_SIZE, NULL));
+    g_assert_true(vmstate_register(m, NULL, 0, &vmstate_widget, device, NULL));
+    g_assert_true(ram_mig_register(m, NULL));
+    machine_unlock(m);
+    return m;
+}
+
+static void fill(Machine *m)
+{
+    RAMBlock *block = ram_block_find(m, "main");
+    for (unsigned page = 0; page < PAGES; page += 3) {
+        for (unsigned i = 0; i < TARGET_PAGE_SIZE; i++) {
+            block->host[page * TARGET_PAGE_SIZE + i] = (uint8_t)(page * 31 + i * 7);
+        }
+    }
+    memset(ram_block_find(m, "side")->host + 100, 0x5a, 5000);
+}
+
+static const SaveVMOptions options = { .return_path = true, .handover = true };
+
+/* A store while the machine is being sent: what the second round is for. */
+static void store(Machine *m, unsigned page, uint8_t value)
+{
+    RAMBlock *block = ram_block_find(m, "main");
+    block->host[page * TARGET_PAGE_SIZE + 17] = value;
+    ram_block_set_dirty(block, page * TARGET_PAGE_SIZE + 17, 1);
+}
+
+static uint8_t *save(Machine *m, size_t *len)
+{
+    QEMUFile *f = qemu_file_new_memory();
+    bool done = false;
+    g_assert_true(savevm_state_header(f, m, &options, NULL));
+    machine_lock(m);
+    g_assert_true(savevm_state_setup(f, m, NULL));
+    machine_unlock(m);
+    g_assert_cmpuint(savevm_state_pending(m, false), ==, (PAGES + 2) * TARGET_PAGE_SIZE);
+    while (!done) {
+        g_assert_true(savevm_state_iterate(f, m, &done, NULL));
+    }
+    g_assert_cmpuint(savevm_state_pending(m, false), ==, 0);
+    store(m, 3, 0x77);
+    store(m, 4, 0x78);
+    g_assert_cmpuint(savevm_state_pending(m, true), ==, 2 * TARGET_PAGE_SIZE);
+    done = false;
+    while (!done) {
+        g_assert_true(savevm_state_iterate(f, m, &done, NULL));
+    }
+    store(m, 3, 0x79);
+    machine_lock(m);
+    global_state_store(m, RUN_STATE_RUNNING);
+    g_assert_true(savevm_state_complete(f, m, &options, NULL));
+    savevm_state_cleanup(m);
+    machine_unlock(m);
+    uint8_t *bytes = qemu_file_take_buffer(f, len);
+    g_assert_true(qemu_fclose(f, NULL));
+    return bytes;
+}
+
+typedef struct Heard {
+    unsigned opened, pings;
+} Heard;
+
+static bool open_return_path(void *opaque, Error **errp)
+{
+    ((Heard *)opaque)->opened++;
+    return true;
+}
+
+static bool ping(void *opaque, uint32_t value, Error **errp)
+{
+    ((Heard *)opaque)->pings++;
+    return true;
+}
+
+static const LoadVMOps load_ops = { .open_return_path = open_return_path, .ping = ping };
+
+static bool load(Machine *m, const uint8_t *bytes, size_t len, LoadVMResult *result, Heard *heard,
+                 Error **errp)
+{
+    QEMUFile *f = qemu_file_new_from_buffer(bytes, len);
+    bool ok = loadvm_state(f, m, &load_ops, heard, result, errp);
+    qemu_fclose(f, NULL);
+    return ok;
+}
+
+static Device source_device = { { 1, 2, 3, 4 }, 0x123456789abcdef0, true, 0xbeef };
+
+static char *digest(Machine *m)
+{
+    unsigned count;
+    machine_lock(m);
+    StateDigest *digests = state_digest_all(m, &count, NULL);
+    machine_unlock(m);
+    for (unsigned i = 0; i < count; i++) {
+        g_test_message("%s %s", digests[i].name, digests[i].hex);
+    }
+    char *text = g_strdup(digests[count - 1].hex);
+    state_digests_free(digests, count);
+    return text;
+}
+
+static void test_whole(void)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
+    size_t len;
+    LoadVMResult result;
+    Heard heard = { 0 };
+    Error *err = NULL;
+    fill(from);
+    g_autofree uint8_t *bytes = save(from, &len);
+    bool ok = load(to, bytes, len, &result, &heard, &err);
+    if (!ok) {
+        g_error("%s", error_get_pretty(err));
+    }
+    g_assert_true(result.handover);
+    g_assert_cmpstr(result.runstate, ==, "running");
+    g_assert_cmpuint(heard.opened, ==, 1);
+    g_assert_cmpuint(heard.pings, ==, 1);
+    g_autofree char *a = digest(from), *b = digest(to);
+    g_assert_cmpstr(a, ==, b);
+    g_assert_cmpuint(dst.extra, ==, 0xbeef);
+    const RAMCounters *c = ram_counters(from);
+    g_assert_cmpuint(c->normal, ==, 8 + 2 + 2 + 1);
+    g_assert_cmpuint(c->duplicate, ==, PAGES - 8);
+    g_assert_cmpuint(c->dirty_sync_count, ==, 3);
+    g_assert_cmpuint(c->downtime_bytes, >=, TARGET_PAGE_SIZE);
+    g_assert_cmpuint(ram_counters(to)->transferred, ==, c->transferred);
+    machine_free(from);
+    machine_free(to);
+}
+
+/* Cut after each byte: never a success, always an error; and the machine can take the whole stream then. */
+static void test_cut_everywhere(void)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
+    size_t len;
+    LoadVMResult result;
+    Heard heard = { 0 };
+    fill(from);
+    g_autofree uint8_t *bytes = save(from, &len);
+    for (size_t cut = 0; cut < len; cut++) {
+        /* Inside of a page one cut is like another. */
+        if (cut > 2000 && cut + 3000 < len && cut % 97) {
+            continue;
+        }
+        Error *err = NULL;
+        g_assert_false(load(to, bytes, cut, &result, &heard, &err));
+        /* Cut inside of a subsection's name, what is left looks like a section without its end. */
+        g_assert_true(strstr(error_get_pretty(err), "stream ends") ||
+                      strstr(error_get_pretty(err), "Missing section footer"));
+        error_free(err);
+    }
+    g_assert_true(load(to, bytes, len, &result, &heard, NULL));
+    g_autofree char *a = digest(from), *b = digest(to);
+    g_assert_cmpstr(a, ==, b);
+    machine_free(from);
+    machine_free(to);
+}
+
+/* Every byte of the framing bent in several ways: an error or a load, never a crash. */
+static void test_bent_everywhere(void)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
+    size_t len;
+    LoadVMResult result;
+    Heard heard = { 0 };
+    unsigned refused = 0;
+    fill(from);
+    g_autofree uint8_t *bytes = save(from, &len);
+    for (size_t at = 0; at < len; at++) {
+        if (at > 2000 && at + 3000 < len && at % 61) {
+            continue;
+        }
+        static const uint8_t bends[] = { 0xff, 0x80, 0x01, 0x10 };
+        for (unsigned i = 0; i < G_N_ELEMENTS(bends); i++) {
+            Error *err = NULL;
+            bytes[at] ^= bends[i];
+            if (!load(to, bytes, len, &result, &heard, &err)) {
+                g_assert_nonnull(err);
+                refused++;
+            }
+            error_free(err);
+            bytes[at] ^= bends[i];
+        }
+    }
+    g_assert_cmpuint(refused, >, 200);
+    machine_free(from);
+    machine_free(to);
+}
+
+static void expect(Machine *to, const uint8_t *bytes, size_t len, const char *text)
+{
+    LoadVMResult result;
+    Heard heard = { 0 };
+    Error *err = NULL;
+    g_assert_false(load(to, bytes, len, &result, &heard, &err));
+    if (!strstr(error_get_pretty(err), text)) {
+        g_error("expected \"%s\", got: %s", text, error_get_pretty(err));
+    }
+    error_free(err);
+}
+
+/* The texts that operators know. */
+static void test_mismatches(void)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine(&src, PAGES);
+    size_t len;
+    fill(from);
+    g_autofree uint8_t *bytes = save(from, &len);
+    Machine *small = new_machine(&dst, PAGES - 1);
+    expect(small, bytes, len, "Size mismatch: main");
+    machine_free(small);
+    Machine *other = new_machine(&dst, PAGES);
+    machine_lock(other);
+    vmstate_unregister(other, &vmstate_widget, &dst);
+    machine_unlock(other);
+    expect(other, bytes, len, "Unknown savevm section or instance 'widget' 0");
+    machine_free(other);
+    Machine *to = new_machine(&dst, PAGES);
+    bytes[0] = 'X';
+    expect(to, bytes, len, "Not a migration stream");
+    bytes[0] = 'Q';
+    bytes[7] = 2;
+    expect(to, bytes, len, "version 2");
+    bytes[7] = 3;
+    bytes[13] = 'B';
+    expect(to, bytes, len, "Machine type received is 'Bare' and local is 'bare'");
+    machine_free(to);
+    machine_free(from);
+}
+
+static void test_zero_page(void)
+{
+    g_autofree uint8_t *page = g_malloc0(TARGET_PAGE_SIZE);
+    g_assert_true(page_is_zero(page));
+    for (unsigned i = 0; i < TARGET_PAGE_SIZE; i++) {
+        page[i] = 1;
+        g_assert_false(page_is_zero(page));
+        page[i] = 0;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/stream/whole", test_whole);
+    g_test_add_func("/stream/cut-everywhere", test_cut_everywhere);
+    g_test_add_func("/stream/bent-everywhere", test_bent_everywhere);
+    g_test_add_func("/stream/mismatches", test_mismatches);
+    g_test_add_func("/stream/zero-page", test_zero_page);
+    return g_test_run();
+}
