@@ -361,7 +361,7 @@ static inline uint8_t *fx_save(DeviceState *dev, size_t *len)
     return buf;
 }
 
-/* NULL, or the error of a load that failed. */
+/* NULL, or the error of a load that failed; bytes left over are one (a stream's footer would show it). */
 static inline Error *fx_load(DeviceState *dev, const uint8_t *buf, size_t len)
 {
     Error *err = NULL;
@@ -371,6 +371,8 @@ static inline Error *fx_load(DeviceState *dev, const uint8_t *buf, size_t len)
     machine_unlock(dev->machine);
     if (ok && qemu_file_get_error(f)) {
         err = error_copy(qemu_file_get_error(f));
+    } else if (ok && qemu_ftell(f) != len) {
+        error_setg(&err, "%zu of %zu bytes were left over", len - (size_t)qemu_ftell(f), len);
     }
     qemu_fclose(f, NULL);
     return err;
