@@ -311,6 +311,10 @@ static inline uint16_t ring_used_idx(VFixture *fx, const DrvQueue *q)
 /* The next used entry; false if there is none. */
 static inline bool ring_used(Driver *d, DrvQueue *q, unsigned *head, uint32_t *len)
 {
+    *head = 0;
+    if (len) {
+        *len = 0;
+    }
     if (ring_used_idx(d->fx, q) == q->used_seen) {
         return false;
     }
