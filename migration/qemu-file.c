@@ -1,18 +1,28 @@
 /*
  * qemu-file.c - the buffered big-endian stream over somebody's read and write.
  *
- * Floor F2; below it GLib only.  Threads: one thread uses a QEMUFile at a time; nothing is locked.
- * Invariant: errors are sticky and the first one wins.  After an error nothing more is written, and
- * everything that is read is zero.
+ * Floor F2; below it GLib only.  Threads: one thread uses a QEMUFile at a time; `transferred`, `send_ns` and
+ * `shut` are atomic, because any thread may ask for them or shut the file down.
+ * Invariants: errors are sticky and the first one wins.  After an error nothing more is written, and
+ * everything that is read is zero.  iov describes all bytes that wait, in stream order: pieces of buf, which
+ * lie in it one after the other, and the user's pages.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "migration/qemu-file.h"
 
 #include <glib.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <time.h>
 
-#define QEMU_FILE_BUFFER (32 * 1024)
+/* Output: small puts between two flushes. */
+#define QEMU_FILE_OUT_BUFFER (32 * 1024)
+/* Input: what one read asks for. */
+#define QEMU_FILE_IN_BUFFER (1024 * 1024)
+/* Input: gets of this size and more leave the buffer out. Below it a read would be a waste of its call. */
+#define QEMU_FILE_DIRECT (64 * 1024)
 #define QEMU_FILE_PEEK_MAX 1024
 
 struct QEMUFile {
@@ -20,13 +30,18 @@ struct QEMUFile {
     void *opaque;
     Error *error;
     bool is_output;
+    bool borrowed;              /* buf is the user's (qemu_file_new_from_buffer) */
     uint64_t total;             /* bytes put, or got, by the user */
-    size_t pos;                 /* output: bytes waiting; input: next byte to hand out */
+    _Atomic uint64_t transferred;
+    _Atomic uint64_t send_ns;
+    _Atomic bool shut;
+    uint8_t *buf;               /* input: made by the first fill */
+    size_t pos;                 /* output: end of the small puts; input: next byte to hand out */
     size_t len;                 /* input: bytes that stand in buf */
     GByteArray *memory;         /* collects the output of qemu_file_new_memory() */
-    const uint8_t *source;      /* input of qemu_file_new_from_buffer() */
-    size_t source_left;
-    uint8_t buf[QEMU_FILE_BUFFER];
+    size_t waiting;             /* output: bytes that iov describes */
+    int niov;
+    struct iovec iov[];         /* output: QEMU_FILE_MAX_IOV */
 };
 
 static bool memory_write(void *opaque, const uint8_t *buf, size_t len, Error **errp)
@@ -40,44 +55,39 @@ static bool memory_write(void *opaque, const uint8_t *buf, size_t len, Error **e
     return true;
 }
 
+/* All bytes stand in buf from the beginning: there is nothing to read. */
 static bool buffer_read(void *opaque, uint8_t *buf, size_t len, size_t *got, Error **errp)
 {
-    QEMUFile *f = opaque;
-    *got = MIN(len, f->source_left);
-    memcpy(buf, f->source, *got);
-    f->source += *got;
-    f->source_left -= *got;
+    *got = 0;
     return true;
 }
 
 static const QEMUFileOps memory_ops = { .write = memory_write };
 static const QEMUFileOps buffer_ops = { .read = buffer_read };
 
-static QEMUFile *file_new(const QEMUFileOps *ops, void *opaque, bool is_output)
-{
-    QEMUFile *f = g_malloc(sizeof(*f));
-    memset(f, 0, offsetof(QEMUFile, buf));
-    f->ops = ops;
-    f->opaque = opaque;
-    f->is_output = is_output;
-    return f;
-}
-
 QEMUFile *qemu_file_new_output(const QEMUFileOps *ops, void *opaque)
 {
-    g_assert(ops->write);
-    return file_new(ops, opaque, true);
+    g_assert(ops->write || ops->writev);
+    QEMUFile *f = g_malloc0(sizeof(*f) + QEMU_FILE_MAX_IOV * sizeof(f->iov[0]));
+    f->ops = ops;
+    f->opaque = opaque;
+    f->is_output = true;
+    f->buf = g_malloc(QEMU_FILE_OUT_BUFFER);
+    return f;
 }
 
 QEMUFile *qemu_file_new_input(const QEMUFileOps *ops, void *opaque)
 {
     g_assert(ops->read);
-    return file_new(ops, opaque, false);
+    QEMUFile *f = g_malloc0(sizeof(*f));
+    f->ops = ops;
+    f->opaque = opaque;
+    return f;
 }
 
 QEMUFile *qemu_file_new_memory(void)
 {
-    QEMUFile *f = file_new(&memory_ops, NULL, true);
+    QEMUFile *f = qemu_file_new_output(&memory_ops, NULL);
     f->opaque = f;
     f->memory = g_byte_array_new();
     return f;
@@ -94,10 +104,10 @@ uint8_t *qemu_file_take_buffer(QEMUFile *f, size_t *len)
 
 QEMUFile *qemu_file_new_from_buffer(const uint8_t *buf, size_t len)
 {
-    QEMUFile *f = file_new(&buffer_ops, NULL, false);
-    f->opaque = f;
-    f->source = buf;
-    f->source_left = len;
+    QEMUFile *f = qemu_file_new_input(&buffer_ops, NULL);
+    f->borrowed = true;
+    f->buf = (uint8_t *)buf;    /* never written to: fill() leaves a borrowed buffer alone */
+    f->len = len;
     return f;
 }
 
@@ -116,6 +126,9 @@ bool qemu_fclose(QEMUFile *f, Error **errp)
     error_propagate(errp, f->error);
     if (f->memory) {
         g_byte_array_unref(f->memory);
+    }
+    if (!f->borrowed) {
+        g_free(f->buf);
     }
     g_free(f);
     return ok;
@@ -140,38 +153,118 @@ uint64_t qemu_ftell(const QEMUFile *f)
     return f->total;
 }
 
+uint64_t qemu_file_get_transferred(QEMUFile *f)
+{
+    return atomic_load_explicit(&f->transferred, memory_order_relaxed);
+}
+
+uint64_t qemu_file_send_time_ns(QEMUFile *f)
+{
+    return atomic_load_explicit(&f->send_ns, memory_order_relaxed);
+}
+
+void qemu_file_shutdown(QEMUFile *f)
+{
+    atomic_store(&f->shut, true);
+    if (f->ops->shutdown) {
+        f->ops->shutdown(f->opaque);
+    }
+}
+
+/* False, with the sticky error set, once the file has been shut down. */
+static bool still_open(QEMUFile *f)
+{
+    if (atomic_load(&f->shut) && !f->error) {
+        error_setg(&f->error, "the stream was shut down");
+    }
+    return !f->error;
+}
+
 /* ---- output ---- */
 
-static void write_out(QEMUFile *f, const uint8_t *buf, size_t len)
+static uint64_t now_ns(void)
 {
-    Error *err = NULL;
-    if (len && !f->error && !f->ops->write(f->opaque, buf, len, &err)) {
-        qemu_file_set_error(f, err);
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+}
+
+static bool write_iov(QEMUFile *f, Error **errp)
+{
+    if (f->ops->writev) {
+        return f->ops->writev(f->opaque, f->iov, f->niov, errp);
     }
+    for (int i = 0; i < f->niov; i++) {
+        if (!f->ops->write(f->opaque, f->iov[i].iov_base, f->iov[i].iov_len, errp)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool qemu_fflush(QEMUFile *f)
 {
-    write_out(f, f->buf, f->pos);
+    if (f->niov && still_open(f)) {
+        Error *err = NULL;
+        uint64_t start = now_ns();
+        if (write_iov(f, &err)) {
+            atomic_fetch_add_explicit(&f->transferred, f->waiting, memory_order_relaxed);
+        } else {
+            qemu_file_set_error(f, err);
+        }
+        atomic_fetch_add_explicit(&f->send_ns, now_ns() - start, memory_order_relaxed);
+    }
     f->pos = 0;
+    f->niov = 0;
+    f->waiting = 0;
     return !f->error;
+}
+
+/* Appends bytes that do not move until the flush; a piece that goes on where the last one ends joins it. */
+static void add_iov(QEMUFile *f, const void *base, size_t len)
+{
+    g_assert(f->is_output);
+    struct iovec *last = f->niov ? &f->iov[f->niov - 1] : NULL;
+    if (last && (const uint8_t *)last->iov_base + last->iov_len == base) {
+        last->iov_len += len;
+    } else {
+        f->iov[f->niov++] = (struct iovec){ .iov_base = (void *)base, .iov_len = len };
+    }
+    f->waiting += len;
+    f->total += len;
+}
+
+void qemu_put_page_ref(QEMUFile *f, const void *host, size_t len)
+{
+    if (f->error || !len) {
+        return;
+    }
+    add_iov(f, host, len);
+    if (f->niov == QEMU_FILE_MAX_IOV || f->waiting >= QEMU_FILE_BATCH) {
+        qemu_fflush(f);
+    }
 }
 
 void qemu_put_buffer(QEMUFile *f, const void *buf, size_t len)
 {
-    if (f->error) {
+    if (f->error || !len) {
         return;
     }
-    f->total += len;
-    if (len > QEMU_FILE_BUFFER - f->pos) {
+    if (len > QEMU_FILE_OUT_BUFFER) {
+        /* Not worth a copy; but the user's bytes are good only until we return. */
+        add_iov(f, buf, len);
         qemu_fflush(f);
-    }
-    if (len > QEMU_FILE_BUFFER) {
-        write_out(f, buf, len);
         return;
     }
+    if (len > QEMU_FILE_OUT_BUFFER - f->pos && !qemu_fflush(f)) {
+        return;
+    }
+    add_iov(f, f->buf + f->pos, len);
     memcpy(f->buf + f->pos, buf, len);
     f->pos += len;
+    if (f->niov == QEMU_FILE_MAX_IOV) {
+        qemu_fflush(f);
+    }
 }
 
 void qemu_put_byte(QEMUFile *f, uint8_t v)
@@ -212,28 +305,45 @@ void qemu_put_counted_string(QEMUFile *f, const char *s)
 
 /* ---- input ---- */
 
+/* One read of up to len bytes; 0 at the end of the stream or with the sticky error set. */
+static size_t read_some(QEMUFile *f, uint8_t *buf, size_t len)
+{
+    Error *err = NULL;
+    size_t got = 0;
+    if (!still_open(f)) {
+        return 0;
+    }
+    if (!f->ops->read(f->opaque, buf, len, &got, &err)) {
+        qemu_file_set_error(f, err);
+        return 0;
+    }
+    atomic_fetch_add_explicit(&f->transferred, got, memory_order_relaxed);
+    return got;
+}
+
 /* Makes at least `want` bytes stand in buf if the stream has that many; returns how many stand there. */
 static size_t fill(QEMUFile *f, size_t want)
 {
-    if (f->len - f->pos >= want || f->error) {
-        return f->error ? 0 : f->len - f->pos;
+    if (f->error) {
+        return 0;
+    }
+    if (f->len - f->pos >= want || f->borrowed) {
+        return f->len - f->pos;
+    }
+    if (!f->buf) {
+        f->buf = g_malloc(QEMU_FILE_IN_BUFFER);
     }
     memmove(f->buf, f->buf + f->pos, f->len - f->pos);
     f->len -= f->pos;
     f->pos = 0;
     while (f->len < want) {
-        size_t got = 0;
-        Error *err = NULL;
-        if (!f->ops->read(f->opaque, f->buf + f->len, QEMU_FILE_BUFFER - f->len, &got, &err)) {
-            qemu_file_set_error(f, err);
-            return 0;
-        }
+        size_t got = read_some(f, f->buf + f->len, QEMU_FILE_IN_BUFFER - f->len);
         if (got == 0) {
             break;
         }
         f->len += got;
     }
-    return f->len - f->pos;
+    return f->error ? 0 : f->len;
 }
 
 static void set_truncated(QEMUFile *f, size_t missing)
@@ -244,21 +354,32 @@ static void set_truncated(QEMUFile *f, size_t missing)
     qemu_file_set_error(f, err);
 }
 
+/* Hands out what stands in the buffer, or what a read brings; 0 at the end or after an error. */
+static size_t get_some(QEMUFile *f, uint8_t *out, size_t len)
+{
+    if (len >= QEMU_FILE_DIRECT && f->pos == f->len && !f->borrowed) {
+        return read_some(f, out, len);
+    }
+    size_t n = MIN(fill(f, 1), len);
+    if (n) {
+        memcpy(out, f->buf + f->pos, n);
+        f->pos += n;
+    }
+    return n;
+}
+
 void qemu_get_buffer(QEMUFile *f, void *buf, size_t len)
 {
     uint8_t *out = buf;
     while (len) {
-        size_t here = fill(f, 1);
-        if (!here) {
+        size_t n = get_some(f, out, len);
+        if (!n) {
             if (!f->error) {
                 set_truncated(f, len);
             }
             memset(out, 0, len);
             return;
         }
-        size_t n = MIN(here, len);
-        memcpy(out, f->buf + f->pos, n);
-        f->pos += n;
         f->total += n;
         out += n;
         len -= n;
