@@ -429,7 +429,3 @@ int qemu_peek_byte(QEMUFile *f, size_t offset)
     }
     return f->buf[f->pos + offset];
 }
-void qemu_put_page_ref(QEMUFile *f, const void *host, size_t len)
-{
-    qemu_put_buffer(f, host, len);
-}

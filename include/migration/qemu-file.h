@@ -67,7 +67,6 @@ void qemu_put_buffer(QEMUFile *f, const void *buf, size_t len);
 void qemu_put_page_ref(QEMUFile *f, const void *host, size_t len);
 /* u8 length and the bytes, no NUL; longer than 255 bytes is a sticky error. */
 void qemu_put_counted_string(QEMUFile *f, const char *s);
-void qemu_put_page_ref(QEMUFile *f, const void *host, size_t len);
 
 uint8_t qemu_get_byte(QEMUFile *f);
 uint16_t qemu_get_be16(QEMUFile *f);
