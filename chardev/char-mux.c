@@ -23,6 +23,8 @@ static const char mux_help[] =
     "Ctrl-A c    turn to the next user of this terminal (console, monitor)\r\n"
     "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
 
+static const char mux_bye[] = "Godwit: terminated\r\n";
+
 void char_mux_set_focus(Chardev *chr, unsigned focus)
 {
     CharFrontend *from = &chr->frontends[chr->focus], *to = &chr->frontends[focus];
@@ -55,6 +57,7 @@ static void command(Chardev *chr, uint8_t byte)
         char_write_all(chr, (const uint8_t *)mux_help, strlen(mux_help));
         break;
     case 'x':
+        char_write_all(chr, (const uint8_t *)mux_bye, strlen(mux_bye));
         system_shutdown_request(chr->machine, SHUTDOWN_CAUSE_HOST_UI, 0);
         break;
     case 's':

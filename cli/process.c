@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "system/runstate.h"
@@ -23,6 +24,7 @@
 static int ready_fd = -1;       /* the child's end of the pipe to the waiting parent */
 static char *pidfile_path;
 static int pidfile_fd = -1;
+static struct termios terminal;  /* as it was at the start */
 
 static void wait_for_child(int fd, pid_t child)
 {
@@ -120,6 +122,26 @@ void process_remove_pidfile(void)
     }
 }
 
+static const int end_signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+static void on_early_signal(int number)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
+    /* The handler was for once: this time the signal ends the process. */
+    raise(number);
+}
+
+void process_guard_terminal(void)
+{
+    struct sigaction action = { .sa_handler = on_early_signal, .sa_flags = SA_RESETHAND };
+    if (tcgetattr(STDIN_FILENO, &terminal) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(end_signals); i++) {
+        sigaction(end_signals[i], &action, NULL);
+    }
+}
+
 static gboolean on_signal(gpointer opaque)
 {
     Machine *m = opaque;
@@ -129,11 +151,10 @@ static gboolean on_signal(gpointer opaque)
 
 void process_handle_signals(Machine *m)
 {
-    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     sigaction(SIGPIPE, &ignore, NULL);
-    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        GSource *source = g_unix_signal_source_new(numbers[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(end_signals); i++) {
+        GSource *source = g_unix_signal_source_new(end_signals[i]);
         g_source_set_callback(source, on_signal, m, NULL);
         g_source_attach(source, main_loop_context(m->loop));
         g_source_unref(source);

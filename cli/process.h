@@ -25,6 +25,11 @@ bool process_daemon_ready(Error **errp);
 bool process_write_pidfile(const char *path, Error **errp);
 void process_remove_pidfile(void);
 
+/*
+ * Until process_handle_signals(): those signals end the program at once, as they do by default, but the
+ * terminal is as it was before.  To be called before the terminal is changed.
+ */
+void process_guard_terminal(void);
 /* SIGTERM, SIGINT and SIGHUP ask m to shut down (cause host-signal); SIGPIPE is ignored. */
 void process_handle_signals(Machine *m);
 

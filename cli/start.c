@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -219,8 +220,19 @@ static Machine *create(CommandLine *cl, UserObjects *objects, Error **errp)
     return m;
 }
 
+/* What lower floors have to say besides errors: one line, without GLib's time and process id. */
+static void print_message(const char *domain, GLogLevelFlags level, const char *text, gpointer unused)
+{
+    if (level & G_LOG_LEVEL_MESSAGE) {
+        fprintf(stderr, "%s: info: %s\n", g_get_prgname(), text);
+    } else {
+        g_log_default_handler(domain, level, text, unused);
+    }
+}
+
 int cli_run(CommandLine *cl, Error **errp)
 {
+    g_log_set_default_handler(print_message, NULL);
     if (help_was_asked(cl)) {
         return 0;
     }
@@ -228,6 +240,7 @@ int cli_run(CommandLine *cl, Error **errp)
         (cl->daemonize && !process_daemonize(errp))) {
         return 1;
     }
+    process_guard_terminal();
     UserObjects *objects = user_objects_new();
     int code = 1;
     Machine *m = create(cl, objects, errp);
