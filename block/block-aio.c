@@ -2,11 +2,13 @@
  * block-aio.c - a pool of worker threads, and the way of a finished request back to its device.
  *
  * Lobby; below it the main loop, the clocks and POSIX threads.
- * Threads: requests come in with the machine lock held, run on a worker without it, and are completed
- * by a bottom half on the main loop, or by whoever waits in block_aio_wait().  With -icount there is
- * no worker: a request runs at submission, on the submitting thread, and is completed by a timer of
- * the virtual clock ICOUNT_LATENCY_NS later, so that the guest sees the same order every time.
- * Locks: `lock` guards the queues and counters; it is a leaf, taken under the machine lock or alone.
+ * Threads: requests come in with the machine lock held, run on a worker without it, and are
+ * completed by a bottom half on the main loop, or by whoever waits in block_aio_wait().  With
+ * -icount there is no worker: a request runs at submission, on the submitting thread, and is
+ * completed by a timer of the virtual clock ICOUNT_LATENCY_NS later, so that the guest sees the
+ * same order every time.
+ * Locks: `lock` guards the queues and counters; it is a leaf, taken under the machine lock or
+ * alone.
  * Invariant: a request stands in exactly one queue or is being executed by exactly one worker, and
  * requests are completed in the order in which they finished.
  *
@@ -95,7 +97,10 @@ static void *block_aio_thread(void *opaque)
     return NULL;
 }
 
-/* A thread more, if nobody is free for one request more. False if there is not one that could do the work. */
+/*
+ * A thread more, if nobody is free for one request more. False if there is not one that could do
+ * the work.
+ */
 static bool block_aio_grow_locked(BlockAio *aio)
 {
     if (aio->idle <= aio->queued && aio->nthreads < BLOCK_AIO_THREADS) {

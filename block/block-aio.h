@@ -15,7 +15,9 @@ typedef struct BlockAio BlockAio;
 BlockAio *block_aio_new(Machine *m);
 /* Joins the threads. No request is in flight. */
 void block_aio_free(BlockAio *aio);
-/* Runs the request (blk_request_execute) and completes it later (blk_request_complete). Lock held. */
+/*
+ * Runs the request (blk_request_execute) and completes it later (blk_request_complete). Lock held.
+ */
 void block_aio_submit(BlockAio *aio, BlockRequest *req);
 /* Completes a request later that has its result already. Lock held. */
 void block_aio_submit_finished(BlockAio *aio, BlockRequest *req);

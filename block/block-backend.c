@@ -4,8 +4,9 @@
  * Lobby; below it block.c's nodes and block-aio.c.
  * Threads and locks: the machine's lock, except blk_request_execute(), which runs on a worker and
  * touches the request and the node's I/O callbacks only.
- * Invariant: in_flight counts the requests whose callback has not been entered; a backend with requests
- * in flight is neither freed nor given another node.  No callback runs inside the submitting call.
+ * Invariant: in_flight counts the requests whose callback has not been entered; a backend with
+ * requests in flight is neither freed nor given another node.  No callback runs inside the
+ * submitting call.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,6 +32,7 @@ BlockBackend *blk_find(Machine *m, const char *drive_id)
     return NULL;
 }
 
+/* The new backend has no node yet; whoever makes it inserts one or frees it again. */
 BlockBackend *blk_new(struct BlockLayer *layer, const char *drive_id)
 {
     BlockBackend *blk = g_new0(BlockBackend, 1);
@@ -47,6 +49,7 @@ BlockBackend *blk_new(struct BlockLayer *layer, const char *drive_id)
 
 bool blk_insert(BlockBackend *blk, BlockNode *root, Error **errp)
 {
+    /* A node that is read-only by its options is never asked to be more. */
     if (!block_node_is_free(root, errp) || !block_node_use(root, !root->read_only, errp)) {
         return false;
     }
@@ -91,7 +94,8 @@ BlockBackend *blk_attach(Machine *m, const char *name, const char *device_path, 
     if (!blk) {
         BlockNode *root = block_node_find(m, name);
         if (!root) {
-            error_setg(errp, "there is no drive with id '%s' and no block node of that node-name", name);
+            error_setg(errp, "there is no drive with id '%s' and no block node of that node-name",
+                       name);
             return NULL;
         }
         blk = blk_new(m->block, NULL);
@@ -106,6 +110,9 @@ BlockBackend *blk_attach(Machine *m, const char *name, const char *device_path, 
 
 void blk_detach(BlockBackend *blk)
 {
+    /*
+     * A drive outlives its device, as -drive made it; a backend made for the device goes with it.
+     */
     blk_drain(blk);
     if (!blk->drive_id) {
         blk_free(blk);
@@ -171,10 +178,15 @@ void blk_request_execute(BlockRequest *req)
 
 /* ---- completion ---- */
 
+/*
+ * Requests that failed count as failures only, so that bytes and times are those of real
+ * transfers.
+ */
 static void blk_count(uint64_t *operations, uint64_t *bytes, uint64_t *time_ns, uint64_t *failed,
                       const BlockRequest *req)
 {
     const Machine *m = req->blk->layer->machine;
+    /* Host time would make the counters of a deterministic run differ. */
     bool icount = m->config && m->config->icount;
     QEMUClockType clock = icount ? QEMU_CLOCK_VIRTUAL : QEMU_CLOCK_REALTIME;
     if (req->ret < 0) {
@@ -192,6 +204,7 @@ static void blk_count(uint64_t *operations, uint64_t *bytes, uint64_t *time_ns, 
     }
 }
 
+/* Zeroes are writes: that is what the guest asked for, whatever the image makes of them. */
 static void blk_account(const BlockRequest *req)
 {
     BlockStats *s = &req->blk->stats;
@@ -256,6 +269,7 @@ static int blk_check(const BlockRequest *req)
     if (writes && (bs->read_only || bs->layer->inactive)) {
         return -EPERM;
     }
+    /* Written so that no sum can wrap: both numbers come from the guest. */
     if (req->offset > bs->length || req->bytes > bs->length - req->offset) {
         return -EIO;
     }
@@ -273,6 +287,7 @@ static BlockRequest *blk_submit(BlockBackend *blk, BlockRequest *req)
     req->ret = blk_check(req);
     blk->in_flight++;
     trace_blk_submit(blk->root->node_name, req->type, req->offset, req->bytes);
+    /* Nothing to do for a worker: refused, or a flush of what nobody writes. */
     if (req->ret < 0 || (req->type == BLOCK_REQUEST_FLUSH && !blk->root->used_write)) {
         block_aio_submit_finished(blk->layer->aio, req);
     } else {
@@ -343,6 +358,7 @@ static int blk_rw_sync(BlockBackend *blk, BlockRequestType type, uint64_t offset
         .blk = blk, .type = type, .offset = offset, .bytes = bytes, .iov = &iov, .niov = 1,
         .flush_after = type == BLOCK_REQUEST_WRITE && !blk->write_cache,
     };
+    /* On this thread and at once: loaders run before the guest, and flash is small. */
     req.ret = blk_check(&req);
     if (req.ret == 0 && bytes) {
         blk_request_execute(&req);
@@ -377,6 +393,7 @@ void blk_drain(BlockBackend *blk)
     if (blk->in_flight) {
         trace_blk_drain(blk->root->node_name, blk->in_flight);
     }
+    /* Whichever request finishes next is completed, also one of another backend. */
     while (blk->in_flight) {
         block_aio_wait(blk->layer->aio);
     }

@@ -3,10 +3,11 @@
  *
  * Lobby; below it block.c and keyval.  Machine lock held.
  * Invariant: whatever fails leaves neither a backend nor a node behind.
- * Format owned: the keys of -drive.  "file" is a path, a path with "file:" or "host_device:" in front,
- * an NBD URI, or an object with a driver's own options (file.driver=nbd,…); what stands above it is
- * raw unless format= or driver= names another driver.  A missing format means raw and nothing else:
- * content is never probed, so that a guest cannot turn its disk into another format by writing a header.
+ * Format owned: the keys of -drive.  "file" is a path, a path with "file:" or "host_device:" in
+ * front, an NBD URI, or an object with a driver's own options (file.driver=nbd,…); what stands
+ * above it is raw unless format= or driver= names another driver.  A missing format means raw and
+ * nothing else: content is never probed, so that a guest cannot turn its disk into another format
+ * by writing a header.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,8 +20,8 @@
 
 /* Keys that the drive itself takes; the others belong to the node. */
 static const char *const drive_keys[] = {
-    "if", "id", "bus", "unit", "index", "media", "format", "cache", "readonly", "aio", "serial", "werror",
-    "rerror", "snapshot", "copy-on-read", "file", NULL,
+    "if",  "id",     "bus",    "unit",   "index",    "media",        "format", "cache", "readonly",
+    "aio", "serial", "werror", "rerror", "snapshot", "copy-on-read", "file",   NULL,
 };
 
 typedef struct DriveOptions {
@@ -31,7 +32,9 @@ typedef struct DriveOptions {
     bool direct, no_flush, write_cache;
 } DriveOptions;
 
-static bool drive_error_policy(const char *key, const char *value, BlockOnError *policy, Error **errp)
+/* Only what a request by itself can do is possible: stopping would need the device to keep it. */
+static bool drive_error_policy(const char *key, const char *value, BlockOnError *policy,
+                               Error **errp)
 {
     if (!value || strcmp(value, "report") == 0) {
         *policy = BLOCK_ON_ERROR_REPORT;
@@ -42,23 +45,27 @@ static bool drive_error_policy(const char *key, const char *value, BlockOnError 
         return true;
     }
     if (strcmp(value, "stop") == 0 || strcmp(value, "enospc") == 0) {
-        error_setg(errp, "%s=%s would stop the machine at an error, which is not possible; %s=report tells "
-                   "the guest and %s=ignore goes on", key, value, key, key);
+        error_setg(
+            errp,
+            "%s=%s would stop the machine at an error, which is not possible; %s=report tells "
+            "the guest and %s=ignore goes on",
+            key, value, key, key);
     } else {
         error_setg(errp, "'%s' invalid %s error action; it is report or ignore", value, key);
     }
     return false;
 }
 
+/* The five names stand for three switches: O_DIRECT, no flushes, no write cache. */
 static bool drive_cache_mode(DriveOptions *o, Error **errp)
 {
     static const struct {
         const char *name;
         bool direct, no_flush, write_cache;
     } modes[] = {
-        { "writeback", false, false, true }, { "none", true, false, true }, { "off", true, false, true },
-        { "writethrough", false, false, false }, { "directsync", true, false, false },
-        { "unsafe", false, true, true },
+        { "writeback", false, false, true },  { "none", true, false, true },
+        { "off", true, false, true },         { "writethrough", false, false, false },
+        { "directsync", true, false, false }, { "unsafe", false, true, true },
     };
     o->write_cache = true;
     if (!o->cache) {
@@ -72,8 +79,10 @@ static bool drive_cache_mode(DriveOptions *o, Error **errp)
             return true;
         }
     }
-    error_setg(errp, "invalid cache option '%s'; it is none, writeback, writethrough, directsync or unsafe",
-               o->cache);
+    error_setg(
+        errp,
+        "invalid cache option '%s'; it is none, writeback, writethrough, directsync or unsafe",
+        o->cache);
     return false;
 }
 
@@ -85,7 +94,8 @@ static bool drive_check(DriveOptions *o, Error **errp)
         return false;
     }
     if (o->snapshot) {
-        error_setg(errp, "snapshot=on is not possible; make an overlay with another program and attach "
+        error_setg(errp,
+                   "snapshot=on is not possible; make an overlay with another program and attach "
                    "that (see docs/user/disks.md), or copy the image");
         return false;
     }
@@ -144,6 +154,7 @@ static json_t *drive_protocol(const char *name)
     static const struct {
         const char *prefix, *driver;
     } prefixes[] = { { "file:", "file" }, { "host_device:", "host_device" } };
+    /* Only these prefixes have a meaning; any other colon is part of a path. */
     struct stat st;
     if (g_str_has_prefix(name, "nbd:") || g_str_has_prefix(name, "nbd+unix:") ||
         g_str_has_prefix(name, "nbds:")) {
@@ -166,7 +177,9 @@ static json_t *drive_file_options(const json_t *options, const DriveOptions *o, 
     json_t *node = json_is_string(file) ? drive_protocol(json_string_value(file))
                                         : json_deep_copy(file);
     if (!json_is_object(node)) {
-        error_setg(errp, "Parameter 'file' expects the name of an image or a node's options (file.driver=…)");
+        error_setg(
+            errp,
+            "Parameter 'file' expects the name of an image or a node's options (file.driver=…)");
         json_decref(node);
         return NULL;
     }
@@ -175,6 +188,7 @@ static json_t *drive_file_options(const json_t *options, const DriveOptions *o, 
         driver = "file";
         json_object_set_new(node, "driver", json_string(driver));
     }
+    /* Keys of -drive that are the protocol node's. */
     bool file_like = driver && (strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0);
     if (o->aio && file_like) {
         json_object_set_new(node, "aio", json_string(o->aio));
@@ -192,6 +206,9 @@ static json_t *drive_node_options(const json_t *options, const DriveOptions *o, 
     const char *key;
     json_t *value, *node = json_object();
     json_object_foreach((json_t *)options, key, value) {
+        /*
+         * What is not the drive's own goes to the node, which knows its keys and refuses the rest.
+         */
         bool own = g_strv_contains(drive_keys, key) && strcmp(key, "cache") != 0;
         if (!own && strcmp(key, "locking") != 0) {
             json_object_set(node, key, value);
@@ -226,7 +243,8 @@ static char *drive_default_id(Machine *m, const DriveOptions *o)
     }
 }
 
-static bool drive_open(BlockBackend *blk, const json_t *options, const DriveOptions *o, Error **errp)
+static bool drive_open(BlockBackend *blk, const json_t *options, const DriveOptions *o,
+                       Error **errp)
 {
     if (!drive_error_policy("werror", o->werror, &blk->on_write_error, errp) ||
         !drive_error_policy("rerror", o->rerror, &blk->on_read_error, errp)) {
@@ -240,6 +258,7 @@ static bool drive_open(BlockBackend *blk, const json_t *options, const DriveOpti
     }
     blk->write_cache = o->write_cache;
     blk->serial = g_strdup(o->serial);
+    /* The node is nobody's until the backend has it. */
     if (!blk_insert(blk, root, errp)) {
         block_node_close(root);
         return false;

@@ -1,8 +1,8 @@
 /*
  * block-int.h - what the files of block/ share: drivers, nodes, backends and the request.
  *
- * Lobby, private to block/.  Fields are guarded by the machine's lock unless they are marked; a node's
- * I/O callbacks run on worker threads without it.
+ * Lobby, private to block/.  Fields are guarded by the machine's lock unless they are marked; a
+ * node's I/O callbacks run on worker threads without it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -25,7 +25,10 @@ typedef struct BlockDriver {
     /* Reads its options, sets bs->length, bs->filename and bs->opaque. On failure it cleans up. */
     bool (*open)(BlockNode *bs, const json_t *options, Error **errp);
     void (*close)(BlockNode *bs);
-    /* Makes the node writable or not as a user needs it; may leave bs->read_only on (auto-read-only). */
+    /*
+     * Makes the node writable or not as a user needs it; may leave bs->read_only on
+     * (auto-read-only).
+     */
     bool (*set_access)(BlockNode *bs, bool write, Error **errp);        /* may be NULL: as opened */
     bool (*lock)(BlockNode *bs, bool write, Error **errp);              /* may be NULL: no locks */
     void (*unlock)(BlockNode *bs);                                      /* with lock */
@@ -116,7 +119,8 @@ struct BlockRequest {
 /* ---- block.c ---- */
 
 /* Opens a node of any driver without asking for a node name. owned: it goes with its user. */
-BlockNode *block_node_open(struct BlockLayer *layer, const json_t *options, bool owned, Error **errp);
+BlockNode *block_node_open(struct BlockLayer *layer, const json_t *options, bool owned,
+                           Error **errp);
 /* Closes the node and those made for it. It has no user. */
 void block_node_close(BlockNode *bs);
 /* Takes the node, and what is below it, into use: access mode and locks. */
@@ -155,8 +159,8 @@ extern const BlockDriver block_driver_null_co, block_driver_null_aio, block_driv
 /* ---- file-lock.c ---- */
 
 /*
- * Marks the open file as read, or written as well, and fails if that and another process's mark exclude
- * each other. must: a file system without locks is an error, else it goes without.
+ * Marks the open file as read, or written as well, and fails if that and another process's mark
+ * exclude each other. must: a file system without locks is an error, else it goes without.
  */
 bool file_lock(int fd, const BlockNode *bs, bool write, bool must, Error **errp);
 void file_unlock(int fd);

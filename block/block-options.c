@@ -19,8 +19,8 @@ static const BlockDriver *const drivers[] = {
 
 /* Formats that people ask for and that another program has to read. */
 static const char *const image_formats[] = {
-    "bochs", "cloop", "dmg", "luks", "parallels", "qcow", "qcow2", "qed", "vdi", "vhdx", "vmdk", "vpc",
-    "vvfat", NULL,
+    "bochs", "cloop", "dmg",  "luks", "parallels", "qcow",  "qcow2",
+    "qed",   "vdi",   "vhdx", "vmdk", "vpc",       "vvfat", NULL,
 };
 
 static const char *const common_keys[] = {
@@ -30,14 +30,16 @@ static const char *const common_keys[] = {
 
 const char *const *block_driver_names(void)
 {
-    static const char *const names[] = { "file", "host_device", "nbd", "null-aio", "null-co", "raw", NULL };
+    static const char *const names[] = { "file",    "host_device", "nbd", "null-aio",
+                                         "null-co", "raw",         NULL };
     return names;
 }
 
 const BlockDriver *block_driver_find(const char *name, Error **errp)
 {
     if (!name) {
-        error_setg(errp, "Parameter 'driver' is missing; it is file, host_device, nbd, null-aio, null-co "
+        error_setg(errp,
+                   "Parameter 'driver' is missing; it is file, host_device, nbd, null-aio, null-co "
                    "or raw");
         return NULL;
     }
@@ -46,13 +48,17 @@ const BlockDriver *block_driver_find(const char *name, Error **errp)
             return drivers[i];
         }
     }
+    /* The commonest mistake deserves the whole answer. */
     if (g_strv_contains(image_formats, name)) {
-        error_setg(errp, "image format '%s' is not read by this program; let another one serve the "
-                   "image over NBD: qemu-storage-daemon --blockdev driver=file,filename=IMAGE,"
-                   "node-name=f --blockdev driver=%s,file=f,node-name=d --nbd-server "
-                   "addr.type=unix,addr.path=SOCKET --export nbd,id=e,node-name=d,writable=on; then "
-                   "give -blockdev driver=nbd,node-name=NAME,server.type=unix,server.path=SOCKET,"
-                   "export=d (nbdkit serves many formats likewise)", name, name);
+        error_setg(
+            errp,
+            "image format '%s' is not read by this program; let another one serve the "
+            "image over NBD: qemu-storage-daemon --blockdev driver=file,filename=IMAGE,"
+            "node-name=f --blockdev driver=%s,file=f,node-name=d --nbd-server "
+            "addr.type=unix,addr.path=SOCKET --export nbd,id=e,node-name=d,writable=on; then "
+            "give -blockdev driver=nbd,node-name=NAME,server.type=unix,server.path=SOCKET,"
+            "export=d (nbdkit serves many formats likewise)",
+            name, name);
         return NULL;
     }
     g_autofree char *list = g_strjoinv(", ", (char **)block_driver_names());
@@ -62,6 +68,7 @@ const BlockDriver *block_driver_find(const char *name, Error **errp)
 
 bool block_options_check(const BlockDriver *drv, const json_t *options, Error **errp)
 {
+    /* One list of both kinds, so that the error shows all that is possible. */
     g_autoptr(GPtrArray) known = g_ptr_array_new();
     for (int i = 0; common_keys[i]; i++) {
         g_ptr_array_add(known, (void *)common_keys[i]);
@@ -128,6 +135,7 @@ bool block_options_common(BlockNode *bs, const json_t *options, Error **errp)
         !block_options_cache(bs, options, errp) || !block_options_discard(bs, options, errp)) {
         return false;
     }
+    /* Two writers that know nothing of each other destroy an image. */
     if (bs->force_share && !bs->read_only) {
         error_setg(errp, "force-share=on can only be used with read-only images (read-only=on)");
         return false;

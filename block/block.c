@@ -3,8 +3,9 @@
  *
  * Lobby; below it the drivers and system/.
  * Threads and locks: the machine's lock, except block_node_*() I/O, which any thread may call.
- * Invariant: a node has at most one user (a node above it, or a backend).  While the layer is active
- * every node in use holds its image's lock; while it is inactive none does, and nothing is written.
+ * Invariant: a node has at most one user (a node above it, or a backend).  While the layer is
+ * active every node in use holds its image's lock; while it is inactive none does, and nothing is
+ * written.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -34,6 +35,7 @@ BlockNode *block_node_find(Machine *m, const char *name)
     return NULL;
 }
 
+/* Names are shared with drive ids, since -device drive= may mean either. */
 static bool block_node_name_ok(struct BlockLayer *layer, const char *name, Error **errp)
 {
     bool ok = g_ascii_isalpha(name[0]);
@@ -41,8 +43,10 @@ static bool block_node_name_ok(struct BlockLayer *layer, const char *name, Error
         ok = ok && (g_ascii_isalnum(*p) || *p == '-' || *p == '_' || *p == '.');
     }
     if (!ok) {
-        error_setg(errp, "Invalid node-name '%s': it begins with a letter, and letters, digits, '-', "
-                   "'.' and '_' follow", name);
+        error_setg(errp,
+                   "Invalid node-name '%s': it begins with a letter, and letters, digits, '-', "
+                   "'.' and '_' follow",
+                   name);
         return false;
     }
     if (strlen(name) >= NODE_NAME_SIZE) {
@@ -69,7 +73,8 @@ static void block_layer_notice_incoming(struct BlockLayer *layer)
     }
 }
 
-BlockNode *block_node_open(struct BlockLayer *layer, const json_t *options, bool owned, Error **errp)
+BlockNode *block_node_open(struct BlockLayer *layer, const json_t *options, bool owned,
+                           Error **errp)
 {
     const char *driver = NULL, *name = NULL;
     if (!keyval_get_str(options, "driver", &driver, errp) ||
@@ -94,6 +99,7 @@ BlockNode *block_node_open(struct BlockLayer *layer, const json_t *options, bool
         g_free(bs);
         return NULL;
     }
+    /* At the end: what a node stands on is always found before it. */
     BlockNode **at = &layer->nodes;
     while (*at) {
         at = &(*at)->next;
@@ -113,6 +119,7 @@ void block_node_close(BlockNode *bs)
     if (*at) {
         *at = bs->next;
     }
+    /* Locks first: the descriptor they belong to goes with close(). */
     block_node_unuse(bs);
     bs->drv->close(bs);
     trace_block_node_close(bs->node_name);
@@ -165,6 +172,7 @@ bool block_node_remove(Machine *m, const char *name, Error **errp)
 
 /* ---- use: access mode and locks ---- */
 
+/* Idempotent, since activation passes over nodes that are locked already. */
 static bool block_node_lock(BlockNode *bs, bool write, Error **errp)
 {
     if (bs->locked || !bs->drv->lock) {
@@ -185,6 +193,7 @@ static void block_node_unlock(BlockNode *bs)
 bool block_node_use(BlockNode *bs, bool write, Error **errp)
 {
     BlockNode *child = bs->child;
+    /* From below upwards: only then is it known whether writing is possible. */
     if (child && !block_node_use(child, write, errp)) {
         return false;
     }
@@ -199,6 +208,7 @@ bool block_node_use(BlockNode *bs, bool write, Error **errp)
     if (bs->drv->set_access && !bs->drv->set_access(bs, write, errp)) {
         goto fail;
     }
+    /* auto-read-only may have ended in reading only. */
     bs->used_write = write && !bs->read_only;
     if (!bs->layer->inactive && !block_node_lock(bs, bs->used_write, errp)) {
         goto fail;
@@ -214,6 +224,7 @@ fail:
 
 void block_node_unuse(BlockNode *bs)
 {
+    /* From above downwards, the reverse of taking into use. */
     block_node_unlock(bs);
     bs->used = false;
     if (bs->child) {
@@ -277,6 +288,7 @@ bool block_inactivate_all(Machine *m, Error **errp)
         return true;
     }
     block_quiesce(layer);
+    /* Only protocols hold data; what is above them passes a flush down anyway. */
     for (BlockNode *bs = layer->nodes; bs; bs = bs->next) {
         int one = bs->used_write && bs->drv->is_protocol ? block_node_flush(bs) : 0;
         if (one < 0 && !ret) {
@@ -286,8 +298,8 @@ bool block_inactivate_all(Machine *m, Error **errp)
     }
     if (ret < 0) {
         /* The images stay here: what another process would find in them is not what was written. */
-        error_setg_errno(errp, -ret, "Node '%s' could not be flushed before its image was handed over",
-                         failed);
+        error_setg_errno(errp, -ret,
+                         "Node '%s' could not be flushed before its image was handed over", failed);
         return false;
     }
     for (BlockNode *bs = layer->nodes; bs; bs = bs->next) {
@@ -300,6 +312,7 @@ bool block_inactivate_all(Machine *m, Error **errp)
 
 static bool block_node_activate(BlockNode *bs, Error **errp)
 {
+    /* The lock first: before it is held the size may still change. */
     if (bs->used && !block_node_lock(bs, bs->used_write, errp)) {
         return false;
     }
@@ -354,6 +367,7 @@ void block_node_foreach(Machine *m, void (*fn)(const BlockInfo *info, void *opaq
 
 /* ---- life ---- */
 
+/* Runs at every stop of the machine, so that nothing is in flight when its state is saved. */
 static bool block_layer_drained(void *opaque, Error **errp)
 {
     struct BlockLayer *layer = opaque;
@@ -393,6 +407,7 @@ void block_layer_free(struct BlockLayer *layer)
         return;
     }
     vm_del_drain_handler(layer->machine, block_layer_drained, layer);
+    /* Backends first: each flushes what was written through it. */
     while (layer->backends) {
         blk_free(layer->backends);
     }

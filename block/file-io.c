@@ -2,8 +2,9 @@
  * file-io.c - requests on image files: whole transfers, O_DIRECT's alignment, holes and zeroes.
  *
  * Lobby; below it POSIX.
- * Threads and locks: worker threads, several at a time.  With O_DIRECT a write of part of a block takes
- * `rmw` for writing (it reads the block, changes a part and writes it back), other writes for reading.
+ * Threads and locks: worker threads, several at a time.  With O_DIRECT a write of part of a block
+ * takes `rmw` for writing (it reads the block, changes a part and writes it back), other writes for
+ * reading.
  * Invariant: a read fills its whole vector: what lies past the end of the file is zeroes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -24,7 +25,10 @@
 #define WINDOW 64                       /* iovecs a system call */
 #define BOUNCE_SIZE (1024 * 1024)       /* a multiple of FILE_MAX_ALIGN */
 
-/* Moves all of the vector; returns the bytes moved (fewer only at the end of a file read), or -errno. */
+/*
+ * Moves all of the vector; returns the bytes moved (fewer only at the end of a file read), or
+ * -errno.
+ */
 static int64_t file_transfer(int fd, bool write, uint64_t offset, const struct iovec *iov, int niov)
 {
     struct iovec window[WINDOW];
@@ -67,7 +71,8 @@ static bool file_is_aligned(const FileState *s, uint64_t offset, const struct io
 
 /* ---- through an aligned buffer ---- */
 
-static int file_read_bounced(FileState *s, uint64_t offset, const struct iovec *iov, int niov, char *buf)
+static int file_read_bounced(FileState *s, uint64_t offset, const struct iovec *iov, int niov,
+                             char *buf)
 {
     uint64_t bytes = block_iov_size(iov, niov), done = 0;
     while (done < bytes) {
@@ -96,8 +101,8 @@ static int file_trim_tail(FileState *s, uint64_t old_size, uint64_t data_end, ui
 }
 
 /* One piece of at most a buffer; the lock is held for writing if it does not cover whole blocks. */
-static int file_write_piece(FileState *s, uint64_t at, const struct iovec *iov, int niov, uint64_t pos,
-                            size_t want, char *buf)
+static int file_write_piece(FileState *s, uint64_t at, const struct iovec *iov, int niov,
+                            uint64_t pos, size_t want, char *buf)
 {
     uint64_t start = at - at % s->align;
     size_t skip = at - start, len = (skip + want + s->align - 1) / s->align * s->align;
@@ -121,7 +126,8 @@ static int file_write_piece(FileState *s, uint64_t at, const struct iovec *iov, 
     return partial ? file_trim_tail(s, st.st_size, at + want, start + len) : 0;
 }
 
-static int file_write_bounced(FileState *s, uint64_t offset, const struct iovec *iov, int niov, char *buf)
+static int file_write_bounced(FileState *s, uint64_t offset, const struct iovec *iov, int niov,
+                              char *buf)
 {
     uint64_t bytes = block_iov_size(iov, niov), done = 0;
     bool partial = (offset | bytes) % s->align != 0;
@@ -141,7 +147,8 @@ static int file_write_bounced(FileState *s, uint64_t offset, const struct iovec 
     return ret;
 }
 
-static int file_bounced(FileState *s, bool write, uint64_t offset, const struct iovec *iov, int niov)
+static int file_bounced(FileState *s, bool write, uint64_t offset, const struct iovec *iov,
+                        int niov)
 {
     void *buf;
     if (posix_memalign(&buf, FILE_MAX_ALIGN, BOUNCE_SIZE) != 0) {

@@ -3,7 +3,8 @@
  *
  * Lobby; below it fcntl(2).
  * Threads and locks: no state.  The locks are open-file-description locks: they belong to the
- * descriptor and not to the process, so that two machines in one process exclude each other as well.
+ * descriptor and not to the process, so that two machines in one process exclude each other as
+ * well.
  * Format owned: the bytes of an image file on which shared locks are held (their contents do not
  * matter).  They are what qemu-system-*, qemu-img and qemu-nbd hold, as /proc/locks shows:
  *     100  "I read it"             101  "I write it"
@@ -75,8 +76,10 @@ bool file_lock(int fd, const BlockNode *bs, bool write, bool must, Error **errp)
     if (ret < 0 && ret != -EAGAIN && ret != -EACCES) {
         file_unlock(fd);
         if (must) {
-            error_setg_errno(errp, -ret, "image '%s': its file system has no locks, but locking=on asks "
-                             "for them; use locking=auto or locking=off", bs->filename);
+            error_setg_errno(errp, -ret,
+                             "image '%s': its file system has no locks, but locking=on asks "
+                             "for them; use locking=auto or locking=off",
+                             bs->filename);
         }
         return !must;
     }

@@ -76,8 +76,8 @@ static bool file_check_type(BlockNode *bs, int fd, Error **errp)
 }
 
 /*
- * With O_DIRECT positions, lengths and addresses must be multiples of a size that only trying tells.
- * An empty file tells nothing and gets the largest.
+ * With O_DIRECT positions, lengths and addresses must be multiples of a size that only trying
+ * tells. An empty file tells nothing and gets the largest.
  */
 static unsigned file_probe_alignment(int fd)
 {
@@ -139,7 +139,10 @@ static bool file_set_access(BlockNode *bs, bool write, Error **errp)
         return file_update_length(bs, errp);
     }
     if (write && (errno == EACCES || errno == EPERM || errno == EROFS)) {
-        /* Only auto-read-only brings a node here; the user above decides whether it can live with it. */
+        /*
+         * Only auto-read-only brings a node here; the user above decides whether it can live with
+         * it.
+         */
         error_free(err);
         bs->read_only = true;
         return true;
@@ -158,7 +161,8 @@ static bool file_parse(BlockNode *bs, FileState *s, const json_t *options, Error
         return false;
     }
     if (!filename || !filename[0]) {
-        error_setg(errp, "The '%s' block driver requires a file name: filename=PATH", bs->drv->name);
+        error_setg(errp, "The '%s' block driver requires a file name: filename=PATH",
+                   bs->drv->name);
         return false;
     }
     if (!g_strv_contains(aios, aio)) {

@@ -3,13 +3,13 @@
  *
  * Lobby; below it libnbd.
  * Threads and locks: workers, several at a time.  Each request borrows one connection for itself;
- * `lock` guards which are free.  There are several connections where the server says that a flush on
- * one of them covers the others (multi-conn), else one.
+ * `lock` guards which are free.  There are several connections where the server says that a flush
+ * on one of them covers the others (multi-conn), else one.
  * Invariant: a connection that failed is never used again: it is made anew before the next request,
  * which fails if that is not possible within reconnect-delay seconds.
- * Options: server {type: unix, path} or {type: inet, host, port}, export, reconnect-delay, open-timeout;
- * or uri=, an NBD URI (nbd://HOST:PORT/EXPORT, nbd+unix:///EXPORT?socket=PATH) or one of the older forms
- * nbd:HOST:PORT[:exportname=EXPORT] and nbd:unix:PATH[:exportname=EXPORT].
+ * Options: server {type: unix, path} or {type: inet, host, port}, export, reconnect-delay,
+ * open-timeout; or uri=, an NBD URI (nbd://HOST:PORT/EXPORT, nbd+unix:///EXPORT?socket=PATH) or one
+ * of the older forms nbd:HOST:PORT[:exportname=EXPORT] and nbd:unix:PATH[:exportname=EXPORT].
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -48,6 +48,7 @@ static int nbd_errno_or_eio(void)
     return e ? -e : -EIO;
 }
 
+/* The export must be named before the connection is made; a URI names it itself. */
 static bool nbd_connect_once(const NbdState *s, struct nbd_handle *h)
 {
     if (s->uri) {
@@ -76,6 +77,7 @@ static struct nbd_handle *nbd_connect_new(const BlockNode *bs, uint64_t seconds,
                        why ? why : "out of memory");
             return NULL;
         }
+        /* A server that is just being started has no socket yet, or refuses. */
         nanosleep(&(struct timespec){ .tv_nsec = NBD_RETRY_NS }, NULL);
     }
 }
@@ -95,6 +97,7 @@ static int nbd_take(BlockNode *bs)
         pthread_cond_wait(&s->freed, &s->lock);
     }
     s->busy[i] = true;
+    /* The connection is this thread's alone now; making it anew may take seconds. */
     pthread_mutex_unlock(&s->lock);
     struct nbd_handle *h = s->conns[i];
     if (h && nbd_aio_is_ready(h) != 1) {
@@ -123,31 +126,38 @@ static void nbd_give_back(NbdState *s, unsigned i)
 
 /* ---- requests, any thread ---- */
 
-typedef int NbdCommand(struct nbd_handle *h, void *buf, size_t len, uint64_t offset, uint32_t flags);
+/* The commands, brought to one form so that nbd_run() can do all of them. */
+typedef int NbdCommand(struct nbd_handle *h, void *buf, size_t len, uint64_t offset,
+                       uint32_t flags);
 
-static int nbd_read_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset, uint32_t flags)
+static int nbd_read_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset,
+                            uint32_t flags)
 {
     return nbd_pread(h, buf, len, offset, flags);
 }
 
-static int nbd_write_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset, uint32_t flags)
+static int nbd_write_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset,
+                             uint32_t flags)
 {
     return nbd_pwrite(h, buf, len, offset, flags);
 }
 
-static int nbd_trim_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset, uint32_t flags)
+static int nbd_trim_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset,
+                            uint32_t flags)
 {
     (void)buf;
     return nbd_trim(h, len, offset, flags);
 }
 
-static int nbd_zero_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset, uint32_t flags)
+static int nbd_zero_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset,
+                            uint32_t flags)
 {
     (void)buf;
     return nbd_zero(h, len, offset, flags);
 }
 
-static int nbd_flush_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset, uint32_t flags)
+static int nbd_flush_command(struct nbd_handle *h, void *buf, size_t len, uint64_t offset,
+                             uint32_t flags)
 {
     (void)buf;
     (void)len;
@@ -163,6 +173,7 @@ static int nbd_run(BlockNode *bs, NbdCommand *command, void *buf, size_t len, ui
     if (i >= 0) {
         ret = command(s->conns[i], buf, len, offset, flags) < 0 ? nbd_errno_or_eio() : 0;
     }
+    /* A place without a connection is given back as well: the next request tries again. */
     nbd_give_back(s, i >= 0 ? i : -i - 1);
     return ret;
 }
@@ -172,6 +183,7 @@ static int nbd_preadv(BlockNode *bs, uint64_t offset, const struct iovec *iov, i
     uint64_t bytes = block_iov_size(iov, niov);
     g_autofree char *buf = g_try_malloc(NBD_CHUNK);
     int ret = buf ? 0 : -ENOMEM;
+    /* libnbd takes one buffer and no vector. */
     for (uint64_t done = 0; done < bytes && ret == 0;) {
         size_t len = MIN(bytes - done, NBD_CHUNK);
         ret = nbd_run(bs, nbd_read_command, buf, len, offset + done, 0);
@@ -197,6 +209,7 @@ static int nbd_pwritev(BlockNode *bs, uint64_t offset, const struct iovec *iov, 
     return ret;
 }
 
+/* With several connections the server has promised (multi-conn) that one flush is enough. */
 static int nbd_flush_all(BlockNode *bs)
 {
     const NbdState *s = bs->opaque;
@@ -204,7 +217,8 @@ static int nbd_flush_all(BlockNode *bs)
 }
 
 /* A command without data, in pieces whose length any server takes. */
-static int nbd_range(BlockNode *bs, NbdCommand *command, uint64_t offset, uint64_t bytes, uint32_t flags)
+static int nbd_range(BlockNode *bs, NbdCommand *command, uint64_t offset, uint64_t bytes,
+                     uint32_t flags)
 {
     int ret = 0;
     for (uint64_t done = 0; done < bytes && ret == 0;) {
@@ -281,7 +295,8 @@ static bool nbd_parse_place(NbdState *s, const json_t *place, const char *type, 
         return false;
     }
     if (!keyval_check_known(place, is_unix ? unix_keys : inet_keys, "server", errp) ||
-        !keyval_get_str(place, "path", &path, errp) || !keyval_get_str(place, "host", &host, errp)) {
+        !keyval_get_str(place, "path", &path, errp) ||
+        !keyval_get_str(place, "host", &host, errp)) {
         return false;
     }
     if (is_unix ? !path : !host) {
@@ -299,7 +314,8 @@ static bool nbd_parse(NbdState *s, const json_t *options, Error **errp)
     const json_t *server = json_object_get(options, "server");
     if (!keyval_get_str(options, "uri", &uri, errp) ||
         !keyval_get_str(options, "export", &export, errp) ||
-        !keyval_get_str(options, "path", &path, errp) || !keyval_get_str(options, "host", &host, errp) ||
+        !keyval_get_str(options, "path", &path, errp) ||
+        !keyval_get_str(options, "host", &host, errp) ||
         !keyval_get_uint(options, "reconnect-delay", 3600, &s->reconnect_delay, errp) ||
         !keyval_get_uint(options, "open-timeout", 3600, &s->open_timeout, errp)) {
         return false;
@@ -324,13 +340,15 @@ static bool nbd_parse(NbdState *s, const json_t *options, Error **errp)
         return nbd_get_port(options, &s->port, errp);
     }
     if (server && !json_is_object(server)) {
-        error_setg(errp, "Parameter 'server' expects an object with type, and path or host and port");
+        error_setg(errp,
+                   "Parameter 'server' expects an object with type, and path or host and port");
         return false;
     }
     return !server || (keyval_get_str(server, "type", &type, errp) &&
                        nbd_parse_place(s, server, type, errp));
 }
 
+/* For people and for query-block; it can be given to -drive file= again. */
 static char *nbd_describe(const NbdState *s)
 {
     const char *export = s->export ? s->export : "";
@@ -346,6 +364,7 @@ static char *nbd_describe(const NbdState *s)
 static void nbd_close_node(BlockNode *bs)
 {
     NbdState *s = bs->opaque;
+    /* No request is in flight; a server that is gone makes shutdown fail, which does not matter. */
     for (unsigned i = 0; i < s->nconns; i++) {
         if (s->conns[i]) {
             nbd_shutdown(s->conns[i], 0);
@@ -368,12 +387,15 @@ static bool nbd_learn(BlockNode *bs, struct nbd_handle *h, Error **errp)
     NbdState *s = bs->opaque;
     int64_t size = nbd_get_size(h), smallest = nbd_get_block_size(h, LIBNBD_SIZE_MINIMUM);
     if (size < 0) {
-        error_setg(errp, "the NBD server does not tell the size of the export: %s", nbd_get_error());
+        error_setg(errp, "the NBD server does not tell the size of the export: %s",
+                   nbd_get_error());
         return false;
     }
     if (smallest > BDRV_SECTOR_SIZE) {
-        error_setg(errp, "the NBD server takes blocks of %" G_GINT64_FORMAT " bytes and no smaller ones; "
-                   "let it take %d (nbdkit --filter=blocksize)", smallest, BDRV_SECTOR_SIZE);
+        error_setg(errp,
+                   "the NBD server takes blocks of %" G_GINT64_FORMAT " bytes and no smaller ones; "
+                   "let it take %d (nbdkit --filter=blocksize)",
+                   smallest, BDRV_SECTOR_SIZE);
         return false;
     }
     if (nbd_is_read_only(h) == 1 && !bs->read_only) {
@@ -398,6 +420,7 @@ static bool nbd_open(BlockNode *bs, const json_t *options, Error **errp)
     NbdState *s = g_new0(NbdState, 1);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->freed, NULL);
+    /* The first connection tells whether there may be more; those are made when they are needed. */
     s->nconns = 1;
     bs->opaque = s;
     if (nbd_parse(s, options, errp)) {

@@ -2,8 +2,8 @@
  * null.c - a disk without content: reads give zeroes, writes vanish.  For tests and measurements.
  *
  * Lobby.  No locks: nothing changes after open.
- * Options: size (default 1 GiB), latency-ns of every request, read-zeroes (accepted: reads always give
- * zeroes here, since stale memory of the host is none of the guest's business).
+ * Options: size (default 1 GiB), latency-ns of every request, read-zeroes (accepted: reads always
+ * give zeroes here, since stale memory of the host is none of the guest's business).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,7 +33,8 @@ static bool null_open(BlockNode *bs, const json_t *options, Error **errp)
         return false;
     }
     if (size > INT64_MAX - BDRV_SECTOR_SIZE) {
-        error_setg(errp, "size %" G_GUINT64_FORMAT " is more than %" G_GINT64_FORMAT, size, INT64_MAX);
+        error_setg(errp, "size %" G_GUINT64_FORMAT " is more than %" G_GINT64_FORMAT, size,
+                   INT64_MAX);
         return false;
     }
     bs->length = (size + BDRV_SECTOR_SIZE - 1) / BDRV_SECTOR_SIZE * BDRV_SECTOR_SIZE;

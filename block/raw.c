@@ -4,7 +4,8 @@
  * Lobby; below it another node.
  * Threads and locks: the window changes under the machine lock while nothing is in flight; workers
  * read it without.
- * Invariant: offset + length never reaches past the node below, so that no request leaves the window.
+ * Invariant: offset + length never reaches past the node below, so that no request leaves the
+ * window.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,19 +22,24 @@ typedef struct RawState {
     bool has_size;
 } RawState;
 
+/* Again after each hand-over: the file may have grown or shrunk. */
 static bool raw_set_window(BlockNode *bs, Error **errp)
 {
     const RawState *s = bs->opaque;
     const BlockNode *child = bs->child;
     if (s->offset > child->length) {
-        error_setg(errp, "Offset (%" G_GUINT64_FORMAT ") is greater than the size of the containing file "
-                   "(%" G_GUINT64_FORMAT ")", s->offset, child->length);
+        error_setg(errp,
+                   "Offset (%" G_GUINT64_FORMAT ") is greater than the size of the containing file "
+                   "(%" G_GUINT64_FORMAT ")",
+                   s->offset, child->length);
         return false;
     }
     uint64_t room = child->length - s->offset;
     if (s->has_size && s->size > room) {
-        error_setg(errp, "The sum of offset (%" G_GUINT64_FORMAT ") and size (%" G_GUINT64_FORMAT
-                   ") is greater than the actual size of the containing file (%" G_GUINT64_FORMAT ")",
+        error_setg(errp,
+                   "The sum of offset (%" G_GUINT64_FORMAT ") and size (%" G_GUINT64_FORMAT
+                   ") is greater than the actual size of the containing file (%" G_GUINT64_FORMAT
+                   ")",
                    s->offset, s->size, child->length);
         return false;
     }
@@ -84,6 +90,7 @@ static bool raw_open(BlockNode *bs, const json_t *options, Error **errp)
         !keyval_get_size(options, "size", &s.size, errp)) {
         return false;
     }
+    /* Otherwise an aligned request of the guest would be unaligned below. */
     if ((s.offset | s.size) % BDRV_SECTOR_SIZE) {
         error_setg(errp, "Specified offset and size must be multiples of %d", BDRV_SECTOR_SIZE);
         return false;
@@ -93,10 +100,11 @@ static bool raw_open(BlockNode *bs, const json_t *options, Error **errp)
         return false;
     }
     if (child->read_only && !child->auto_read_only && !bs->read_only && !bs->auto_read_only) {
-        error_setg(errp, "Block node '%s' is read-only; give '%s' read-only=on as well", child->node_name,
-                   bs->node_name);
+        error_setg(errp, "Block node '%s' is read-only; give '%s' read-only=on as well",
+                   child->node_name, bs->node_name);
         goto fail;
     }
+    /* The child is this node's only when nothing can fail any more. */
     bs->opaque = g_memdup2(&s, sizeof(s));
     bs->child = child;
     if (!raw_set_window(bs, errp)) {

@@ -3,8 +3,8 @@
  *
  * Lobby; below it sockets and the main loop.
  * Threads and locks: the machine's lock; nothing waits.
- * Invariant: a frame is one datagram or is lost; there is neither order nor repetition.  Over UDP only
- * what comes from the remote address is taken.
+ * Invariant: a frame is one datagram or is lost; there is neither order nor repetition.  Over UDP
+ * only what comes from the remote address is taken.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -55,6 +55,7 @@ static void dgram_ready(int fd, GIOCondition events, void *opaque)
 {
     NetDgram *s = opaque;
     (void)events;
+    /* The source must be seen, so that recvfrom() and not read(). */
     for (unsigned i = 0; i < FRAMES_A_WAKEUP; i++) {
         struct sockaddr_storage from = { 0 };
         socklen_t from_len = sizeof(from);
@@ -90,6 +91,7 @@ static size_t dgram_receive(NetClientState *nc, const struct iovec *iov, int nio
         iov_to_buf(iov, niov, 0, flat, len);
     }
     const struct sockaddr *to = s->remote_len ? (struct sockaddr *)&s->remote : NULL;
+    /* A full socket loses the frame, as the datagram itself could be lost. */
     ssize_t n;
     do {
         n = sendto(s->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT, to, s->remote_len);
@@ -161,7 +163,8 @@ static bool dgram_is_multicast(const struct sockaddr_storage *ss)
            IN_MULTICAST(ntohl(((const struct sockaddr_in *)ss)->sin_addr.s_addr));
 }
 
-static bool dgram_bind(NetDgram *s, const SocketAddress *local, const SocketAddress *remote, Error **errp)
+static bool dgram_bind(NetDgram *s, const SocketAddress *local, const SocketAddress *remote,
+                       Error **errp)
 {
     struct sockaddr_storage here = { 0 };
     socklen_t here_len;
@@ -173,10 +176,13 @@ static bool dgram_bind(NetDgram *s, const SocketAddress *local, const SocketAddr
         !dgram_resolve(local, s->remote.ss_family, &here, &here_len, errp)) {
         return false;
     }
+    /* A group would need membership, loops and time-to-live; none of it is here. */
     if (dgram_is_multicast(&s->remote)) {
-        error_setg(errp, "a multicast group is not possible; remote is the address of one other machine");
+        error_setg(errp,
+                   "a multicast group is not possible; remote is the address of one other machine");
         return false;
     }
+    /* Unix sockets are guarded by the file system; anybody can send UDP. */
     s->check_source = remote->type == SOCKET_ADDRESS_INET;
     s->fd = socket(here.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&here, here_len) < 0) {

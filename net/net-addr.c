@@ -2,8 +2,8 @@
  * net-addr.c - addresses of stream and dgram back ends, and connecting without waiting.
  *
  * Lobby; below it io/socket.  No state; machine lock held.
- * Format owned: {"type": "inet", "host", "port"}, {"type": "unix", "path"}, {"type": "fd", "str"}; on the
- * command line addr.type=inet,addr.host=…,addr.port=….
+ * Format owned: {"type": "inet", "host", "port"}, {"type": "unix", "path"}, {"type": "fd", "str"};
+ * on the command line addr.type=inet,addr.host=…,addr.port=….
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +27,8 @@ static SocketAddress *net_addr_parse_inet(const json_t *addr, const char *what, 
     const json_t *port_value = json_object_get(addr, "port");
     bool ipv4 = false, ipv6 = false;
     if (!keyval_check_known(addr, keys, what, errp) || !keyval_get_str(addr, "host", &host, errp) ||
-        !keyval_get_bool(addr, "ipv4", &ipv4, errp) || !keyval_get_bool(addr, "ipv6", &ipv6, errp) ||
+        !keyval_get_bool(addr, "ipv4", &ipv4, errp) ||
+        !keyval_get_bool(addr, "ipv6", &ipv6, errp) ||
         !keyval_get_uint(addr, "port", 65535, &port, errp)) {
         return NULL;
     }
@@ -65,11 +66,13 @@ static SocketAddress *net_addr_parse_unix(const json_t *addr, const char *what, 
 bool net_addr_parse_fd(const json_t *value, const char *what, int *fd, Error **errp)
 {
     uint64_t number;
-    if (json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= INT32_MAX) {
+    if (json_is_integer(value) && json_integer_value(value) >= 0 &&
+        json_integer_value(value) <= INT32_MAX) {
         *fd = json_integer_value(value);
         return true;
     }
-    if (json_is_string(value) && keyval_parse_uint(json_string_value(value), INT32_MAX, &number, NULL)) {
+    if (json_is_string(value) &&
+        keyval_parse_uint(json_string_value(value), INT32_MAX, &number, NULL)) {
         *fd = number;
         return true;
     }
@@ -82,8 +85,11 @@ SocketAddress *net_addr_parse(const json_t *addr, const char *what, Error **errp
     const char *type = NULL;
     int fd;
     if (!json_is_object(addr)) {
-        error_setg(errp, "%s is missing: %s.type is inet, unix or fd, and %s.host and %s.port, %s.path or "
-                   "%s.str say where", what, what, what, what, what, what);
+        error_setg(
+            errp,
+            "%s is missing: %s.type is inet, unix or fd, and %s.host and %s.port, %s.path or "
+            "%s.str say where",
+            what, what, what, what, what, what);
         return NULL;
     }
     if (!keyval_get_str(addr, "type", &type, errp)) {

@@ -40,7 +40,8 @@ static NetdevInit *netdev_find_type(const char *type, Error **errp)
 NetClientState *netdev_new(Machine *m, const json_t *options, Error **errp)
 {
     const char *type = NULL, *id = NULL;
-    if (!keyval_get_str(options, "type", &type, errp) || !keyval_get_str(options, "id", &id, errp)) {
+    if (!keyval_get_str(options, "type", &type, errp) ||
+        !keyval_get_str(options, "id", &id, errp)) {
         return NULL;
     }
     NetdevInit *init = netdev_find_type(type, errp);
@@ -57,8 +58,10 @@ NetClientState *netdev_new(Machine *m, const json_t *options, Error **errp)
     }
     if (m->config && m->config->icount) {
         /* Frames come when the host likes; the guest would never run the same way twice. */
-        error_setg(errp, "netdev '%s' of type %s brings the host's time to the guest, which -icount "
-                   "excludes; leave out -netdev and -nic, or -icount", id, type);
+        error_setg(errp,
+                   "netdev '%s' of type %s brings the host's time to the guest, which -icount "
+                   "excludes; leave out -netdev and -nic, or -icount",
+                   id, type);
         return NULL;
     }
     return init(m, id, options, errp);

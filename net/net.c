@@ -3,9 +3,9 @@
  *
  * Lobby; below it util/.
  * Threads and locks: the machine's lock, on the main loop's thread or a vCPU's.
- * Invariant: frames reach a client in the order in which they were sent.  A client's receive() is never
- * entered a second time from within itself: what arrives meanwhile is queued.  A queue holds at most
- * NET_QUEUE_FRAMES frames; what comes then is dropped, as a wire would.
+ * Invariant: frames reach a client in the order in which they were sent.  A client's receive() is
+ * never entered a second time from within itself: what arrives meanwhile is queued.  A queue holds
+ * at most NET_QUEUE_FRAMES frames; what comes then is dropped, as a wire would.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,6 +33,7 @@ struct NetQueue {
 
 /* ---- delivery ---- */
 
+/* A link is down if either end of the cable says so. */
 static bool net_link_is_up(const NetClientState *nc)
 {
     return nc->peer && !nc->link_down && !nc->peer->link_down;
@@ -45,6 +46,7 @@ static size_t net_deliver(NetClientState *nc, const struct iovec *iov, int niov)
     if (nc->ops->can_receive && !nc->ops->can_receive(nc)) {
         return 0;
     }
+    /* Whatever the client sends or receives meanwhile finds the mark and queues. */
     q->delivering = true;
     size_t taken = nc->ops->receive(nc, iov, niov);
     q->delivering = false;
@@ -73,6 +75,7 @@ static void net_unblock(NetClientState *nc)
     NetClientState *peer = nc->peer;
     bool blocked = nc->incoming->blocked;
     nc->incoming->blocked = false;
+    /* Only who was told to wait is told to go on. */
     if (blocked && peer && peer->ops->sent) {
         peer->ops->sent(peer);
     }
@@ -85,6 +88,7 @@ void net_flush_queued(NetClientState *nc)
     while (!q->delivering && !g_queue_is_empty(&q->frames)) {
         NetFrame *frame = g_queue_pop_head(&q->frames);
         struct iovec iov = { .iov_base = frame->data, .iov_len = frame->len };
+        /* With the link down the queue empties itself into nothing. */
         if (net_link_is_up(nc) && net_deliver(nc, &iov, 1) == 0) {
             g_queue_push_head(&q->frames, frame);
             return;
@@ -128,6 +132,7 @@ static void net_queue_clear(NetClientState *nc)
 
 void net_purge(NetClientState *nc)
 {
+    /* Both directions of the cable. */
     net_queue_clear(nc);
     net_unblock(nc);
     if (nc->peer) {
@@ -248,6 +253,7 @@ void net_set_info(NetClientState *nc, char *text)
 
 static void net_set_one_link(NetClientState *nc, bool up)
 {
+    /* A change that is none is not shown to the guest. */
     if (nc->link_down == !up) {
         return;
     }
@@ -290,6 +296,7 @@ void net_default_macaddr(Machine *m, uint8_t mac[6])
         }
         return;
     }
+    /* Counting goes on past 0xff at 0x00; with 256 cards an address repeats. */
     uint8_t last = base[5];
     for (unsigned n = 0; n < 256 && used[last / 32] >> last % 32 & 1; n++) {
         last++;

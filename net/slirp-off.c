@@ -11,7 +11,9 @@ NetClientState *net_user_init(Machine *m, const char *id, const json_t *options,
 {
     (void)m;
     (void)options;
-    error_setg(errp, "netdev '%s': this program was built without libslirp, so type user is missing; "
-               "install libslirp-dev, configure and build again", id);
+    error_setg(errp,
+               "netdev '%s': this program was built without libslirp, so type user is missing; "
+               "install libslirp-dev, configure and build again",
+               id);
     return NULL;
 }

@@ -3,8 +3,8 @@
  *
  * Lobby; below it keyval.  No state.
  * Invariant: the addresses that come out are in the virtual network and differ from each other.
- * Format owned: net=ADDR[/BITS|/MASK]; hostfwd=[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT, which
- * may stand several times (a list in JSON, of strings or of {"str": …}); dnssearch likewise.
+ * Format owned: net=ADDR[/BITS|/MASK]; hostfwd=[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT,
+ * which may stand several times (a list in JSON, of strings or of {"str": …}); dnssearch likewise.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,9 +21,30 @@
 #define DHCP_PLACE 15
 
 static const char *const known_keys[] = {
-    "type", "id", "ipv4", "ipv6", "net", "host", "restrict", "hostname", "domainname", "dns", "dnssearch",
-    "dhcpstart", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns", "tftp", "bootfile",
-    "tftp-server-name", "hostfwd", "guestfwd", "smb", "smbserver", NULL,
+    "type",
+    "id",
+    "ipv4",
+    "ipv6",
+    "net",
+    "host",
+    "restrict",
+    "hostname",
+    "domainname",
+    "dns",
+    "dnssearch",
+    "dhcpstart",
+    "ipv6-prefix",
+    "ipv6-prefixlen",
+    "ipv6-host",
+    "ipv6-dns",
+    "tftp",
+    "bootfile",
+    "tftp-server-name",
+    "hostfwd",
+    "guestfwd",
+    "smb",
+    "smbserver",
+    NULL,
 };
 
 static bool parse_mask(const char *text, struct in_addr *mask)
@@ -54,18 +75,23 @@ static bool read_net(SlirpOptions *o, const json_t *options, Error **errp)
     }
     uint32_t address = ntohl(o->net.s_addr);
     /* Without a mask the address's class decides. */
-    o->mask.s_addr = htonl(!(address >> 31) ? 0xff000000 : !(address >> 30 & 1) ? 0xffff0000 : 0xffffff00);
+    o->mask.s_addr = htonl(!(address >> 31)       ? 0xff000000
+                           : !(address >> 30 & 1) ? 0xffff0000
+                                                  : 0xffffff00);
     if (parts[1] && !parse_mask(parts[1], &o->mask)) {
-        error_setg(errp, "net=%s: the mask is a number of bits from 1 to 27, or as in 255.255.255.0", text);
+        error_setg(errp,
+                   "net=%s: the mask is a number of bits from 1 to 27, or as in 255.255.255.0",
+                   text);
         return false;
     }
+    /* An address inside the network names it just as well. */
     o->net.s_addr &= o->mask.s_addr;
     return true;
 }
 
 /* An address of the virtual network: what key says, or the one at that place. */
-static bool read_address(const SlirpOptions *o, const json_t *options, const char *key, unsigned place,
-                         struct in_addr *out, Error **errp)
+static bool read_address(const SlirpOptions *o, const json_t *options, const char *key,
+                         unsigned place, struct in_addr *out, Error **errp)
 {
     const char *text = NULL;
     out->s_addr = o->net.s_addr | htonl(place);
@@ -135,6 +161,7 @@ static bool read_ipv6(SlirpOptions *o, const json_t *options, Error **errp)
 /* ---- lists ---- */
 
 /* A string or {"str": …}; NULL if it is neither. */
+/* -netdev user,hostfwd=… gives strings, QMP's netdev_add objects. */
 static const char *list_text(const json_t *item)
 {
     return json_string_value(json_is_object(item) ? json_object_get(item, "str") : item);
@@ -142,7 +169,8 @@ static const char *list_text(const json_t *item)
 
 typedef bool ListFunc(SlirpOptions *o, const char *text, Error **errp);
 
-static bool read_list(SlirpOptions *o, const json_t *options, const char *key, ListFunc *add, Error **errp)
+static bool read_list(SlirpOptions *o, const json_t *options, const char *key, ListFunc *add,
+                      Error **errp)
 {
     const json_t *list = json_object_get(options, key);
     size_t n = json_is_array(list) ? json_array_size(list) : list ? 1 : 0;
@@ -184,9 +212,11 @@ static bool parse_endpoint(const char *text, struct in_addr standard, struct in_
     return !host[0] || inet_pton(AF_INET, host, address) == 1;
 }
 
-bool slirp_forward_parse(const SlirpOptions *o, const char *text, SlirpForward *forward, Error **errp)
+bool slirp_forward_parse(const SlirpOptions *o, const char *text, SlirpForward *forward,
+                         Error **errp)
 {
     struct in_addr any = { .s_addr = htonl(INADDR_ANY) };
+    /* The first colon ends the protocol, the first dash the host's side. */
     const char *colon = strchr(text, ':'), *dash = strchr(text, '-');
     memset(forward, 0, sizeof(*forward));
     if (colon && dash && dash > colon) {
@@ -220,12 +250,14 @@ static bool add_forward(SlirpOptions *o, const char *text, Error **errp)
 static bool refuse_absent(const json_t *options, Error **errp)
 {
     if (json_object_get(options, "guestfwd")) {
-        error_setg(errp, "guestfwd is not available; let a server listen on the host's loopback, which "
+        error_setg(errp,
+                   "guestfwd is not available; let a server listen on the host's loopback, which "
                    "the guest reaches at the address host= (10.0.2.2)");
         return false;
     }
     if (json_object_get(options, "smb") || json_object_get(options, "smbserver")) {
-        error_setg(errp, "smb is not available; let a file server listen on the host's loopback, which "
+        error_setg(errp,
+                   "smb is not available; let a file server listen on the host's loopback, which "
                    "the guest reaches at the address host= (10.0.2.2)");
         return false;
     }
@@ -236,9 +268,11 @@ bool slirp_options_read(SlirpOptions *o, const json_t *options, Error **errp)
 {
     memset(o, 0, sizeof(*o));
     o->forwards = g_array_new(FALSE, FALSE, sizeof(SlirpForward));
-    if (!keyval_check_known(options, known_keys, "netdev user", errp) || !refuse_absent(options, errp)) {
+    if (!keyval_check_known(options, known_keys, "netdev user", errp) ||
+        !refuse_absent(options, errp)) {
         return false;
     }
+    /* Whether a family is on depends on what was said of the other one. */
     bool any_given = json_object_get(options, "ipv4") || json_object_get(options, "ipv6");
     o->ipv4 = o->ipv6 = true;
     if (!keyval_get_bool(options, "ipv4", &o->ipv4, errp) ||

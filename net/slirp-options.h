@@ -36,6 +36,7 @@ typedef struct SlirpOptions {
 bool slirp_options_read(SlirpOptions *o, const json_t *options, Error **errp);
 void slirp_options_clear(SlirpOptions *o);
 /* "tcp::5555-10.0.2.15:22"; o gives the guest's default address. */
-bool slirp_forward_parse(const SlirpOptions *o, const char *text, SlirpForward *forward, Error **errp);
+bool slirp_forward_parse(const SlirpOptions *o, const char *text, SlirpForward *forward,
+                         Error **errp);
 
 #endif

@@ -2,13 +2,13 @@
  * slirp.c - -netdev user: a small network inside the process, with the host's sockets behind it.
  *
  * Lobby; below it libslirp and the main loop.
- * Threads and locks: the machine's lock.  libslirp is entered from the main loop (a GSource that watches
- * its sockets) and from whoever sends a frame; it has no threads.
- * Invariant: before the main loop sleeps, the source watches exactly the descriptors that libslirp names,
- * and wakes when libslirp's next timeout is due.  libslirp's time is the virtual clock, so that its
- * connections do not time out while the machine is stopped.
- * What migrates: the section "slirp", libslirp's own: which guest has which address.  Connections do not:
- * they are sockets of this host, and end for the guest as if the network had lost them.
+ * Threads and locks: the machine's lock.  libslirp is entered from the main loop (a GSource that
+ * watches its sockets) and from whoever sends a frame; it has no threads.
+ * Invariant: before the main loop sleeps, the source watches exactly the descriptors that libslirp
+ * names, and wakes when libslirp's next timeout is due.  libslirp's time is the virtual clock, so
+ * that its connections do not time out while the machine is stopped.
+ * What migrates: the section "slirp", libslirp's own: which guest has which address.  Connections
+ * do not: they are sockets of this host, and end for the guest as if the network had lost them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -79,6 +79,7 @@ static int slirp_add_poll(int fd, int events, void *opaque)
     SlirpSource *s = opaque;
     GIOCondition wanted = 0;
     guint i;
+    /* The library has its own names for poll()'s bits. */
     for (size_t n = 0; n < G_N_ELEMENTS(event_pairs); n++) {
         wanted |= events & event_pairs[n].slirp ? event_pairs[n].glib : 0;
     }
@@ -91,6 +92,7 @@ static int slirp_add_poll(int fd, int events, void *opaque)
         return i;
     }
     SlirpPoll *poll = slirp_poll_at(s, i);
+    /* Named twice in one round: both wishes count. */
     wanted |= poll->wanted ? poll->events : 0;
     poll->wanted = true;
     if (wanted != poll->events) {
@@ -124,6 +126,7 @@ static gboolean slirp_source_prepare(GSource *source, gint *timeout_ms)
             slirp_poll_at(s, i)->wanted = false;
         }
     }
+    /* Asked before every sleep, since any frame may have changed the answer. */
     slirp_pollfds_fill(s->user->slirp, &wait_ms, slirp_add_poll, s);
     slirp_forget_unwanted(s);
     *timeout_ms = wait_ms == UINT32_MAX ? -1 : (gint)MIN(wait_ms, G_MAXINT);
@@ -140,6 +143,7 @@ static gboolean slirp_source_check(GSource *source)
             return TRUE;
         }
     }
+    /* A timeout is as good as an event: the library's timers run in slirp_pollfds_poll(). */
     return s->deadline_us >= 0 && g_get_monotonic_time() >= s->deadline_us;
 }
 
@@ -147,6 +151,7 @@ static int slirp_get_revents(int idx, void *opaque)
 {
     SlirpSource *s = opaque;
     int events = 0;
+    /* A socket made since the last round has no place yet: nothing is ready. */
     if (idx < 0 || (guint)idx >= s->polls->len || !slirp_poll_at(s, idx)->tag) {
         return 0;
     }
@@ -193,6 +198,7 @@ static ssize_t slirp_send_packet(const void *buf, size_t len, void *opaque)
 {
     NetUser *user = opaque;
     struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+    /* Queued or dropped, it is gone for the library: TCP repeats, datagrams may be lost. */
     net_send(user->nc, &iov, 1);
     return len;
 }
@@ -215,6 +221,7 @@ static void slirp_timer_expired(void *opaque)
     slirp_handle_timer(t->user->slirp, t->id, t->cb_opaque);
 }
 
+/* The timers of router advertisements; TCP's are part of the poll timeout. */
 static void *slirp_timer_new_opaque(SlirpTimerId id, void *cb_opaque, void *opaque)
 {
     NetUser *user = opaque;
@@ -294,11 +301,13 @@ static bool net_user_load(QEMUFile *f, void *opaque, int version_id, Error **err
 {
     NetUser *user = opaque;
     /*
-     * The state begins with the connections of guestfwd rules, each behind a byte that is not 0.  There
-     * are no such rules here, and what else would be in that place is nothing to hand to the library.
+     * The state begins with the connections of guestfwd rules, each behind a byte that is not 0.
+     * There are no such rules here, and what else would be in that place is nothing to hand to the
+     * library.
      */
     if (qemu_peek_byte(f, 0) > 0) {
-        error_setg(errp, "netdev '%s': the source has a guestfwd connection, which cannot be taken over",
+        error_setg(errp,
+                   "netdev '%s': the source has a guestfwd connection, which cannot be taken over",
                    user->nc->name);
         return false;
     }
@@ -322,7 +331,8 @@ static bool net_user_register(NetUser *user, Machine *m, Error **errp)
         .load_blob = net_user_load,
     };
     /* A bare machine, as in tests, has no registry. */
-    return !m->savevm || vmstate_register(m, NULL, VMSTATE_INSTANCE_ID_ANY, &user->vmstate, user, errp);
+    return !m->savevm ||
+           vmstate_register(m, NULL, VMSTATE_INSTANCE_ID_ANY, &user->vmstate, user, errp);
 }
 
 /* ---- the client ---- */
@@ -349,6 +359,7 @@ static void net_user_cleanup(NetClientState *nc)
     if (nc->machine->savevm && user->vmstate.name) {
         vmstate_unregister(nc->machine, &user->vmstate, user);
     }
+    /* First nothing may call into the library any more, then it may go. */
     if (user->source) {
         g_source_destroy(&user->source->source);
         g_source_unref(&user->source->source);
@@ -369,6 +380,7 @@ static const NetClientOps net_user_ops = {
     .cleanup = net_user_cleanup,
 };
 
+/* The library copies the texts and addresses of the config. */
 static Slirp *slirp_start(NetUser *user, SlirpOptions *o)
 {
     if (o->dnssearch) {
@@ -402,7 +414,8 @@ static bool slirp_add_forwards(NetUser *user, const SlirpOptions *o, Error **err
 {
     for (guint i = 0; i < o->forwards->len; i++) {
         const SlirpForward *f = &g_array_index(o->forwards, SlirpForward, i);
-        if (slirp_add_hostfwd(user->slirp, f->udp, f->host, f->host_port, f->guest, f->guest_port) < 0) {
+        if (slirp_add_hostfwd(user->slirp, f->udp, f->host, f->host_port, f->guest,
+                              f->guest_port) < 0) {
             char host[INET_ADDRSTRLEN];
             inet_ntop(AF_INET, &f->host, host, sizeof(host));
             error_setg_errno(errp, errno, "Could not set up host forwarding of %s port %s:%u",
@@ -437,7 +450,8 @@ NetClientState *net_user_init(Machine *m, const char *id, const json_t *options,
     char net[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &o.net, net, sizeof(net));
     unsigned bits = __builtin_popcount(o.mask.s_addr);
-    net_set_info(nc, g_strdup_printf("net=%s/%u,restrict=%s", net, bits, o.restricted ? "on" : "off"));
+    net_set_info(nc,
+                 g_strdup_printf("net=%s/%u,restrict=%s", net, bits, o.restricted ? "on" : "off"));
     slirp_options_clear(&o);
     return nc;
 }

@@ -35,7 +35,8 @@ static size_t stream_frame_take_header(StreamFrame *f, const uint8_t *buf, size_
     return take;
 }
 
-bool stream_frame_feed(StreamFrame *f, const uint8_t *buf, size_t n, StreamFrameFunc *func, void *opaque)
+bool stream_frame_feed(StreamFrame *f, const uint8_t *buf, size_t n, StreamFrameFunc *func,
+                       void *opaque)
 {
     while (n) {
         size_t take;

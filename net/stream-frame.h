@@ -26,10 +26,11 @@ typedef struct StreamFrame {
 typedef bool StreamFrameFunc(void *opaque, const uint8_t *frame, size_t len);
 
 /*
- * Reads n bytes, in whatever pieces they came, and hands on each frame that they complete. False if a
- * frame's length is more than NET_PACKET_MAX: then nothing that follows can be trusted.
+ * Reads n bytes, in whatever pieces they came, and hands on each frame that they complete. False if
+ * a frame's length is more than NET_PACKET_MAX: then nothing that follows can be trusted.
  */
-bool stream_frame_feed(StreamFrame *f, const uint8_t *buf, size_t n, StreamFrameFunc *func, void *opaque);
+bool stream_frame_feed(StreamFrame *f, const uint8_t *buf, size_t n, StreamFrameFunc *func,
+                       void *opaque);
 /* Forgets a part of a frame; frees the memory. */
 void stream_frame_reset(StreamFrame *f);
 void stream_frame_put_header(uint8_t header[STREAM_FRAME_HEADER], uint32_t len);

@@ -1,10 +1,10 @@
 /*
- * stream.c - -netdev stream, and -netdev socket with listen= and connect=: a cable over a byte stream.
+ * stream.c - -netdev stream, and socket with listen= and connect=: a cable over a byte stream.
  *
  * Lobby; below it io/socket, net-addr.c and the main loop.
  * Threads and locks: the machine's lock; nothing waits.
- * Invariant: at most one connection at a time; a server does not accept while it has one.  At most one
- * frame is partly sent; while it is, further frames wait in the peer's queue.
+ * Invariant: at most one connection at a time; a server does not accept while it has one.  At most
+ * one frame is partly sent; while it is, further frames wait in the peer's queue.
  * Format: stream-frame.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -47,6 +47,7 @@ static void stream_connect_again(NetStream *s);
 
 /* ---- the connection ---- */
 
+/* The one place that decides what is watched, from the state alone. */
 static void stream_update_events(NetStream *s)
 {
     GIOCondition events = 0;
@@ -78,6 +79,7 @@ static void stream_close(NetStream *s, const char *why)
     s->connecting = s->paused = false;
     s->out_len = s->out_sent = 0;
     stream_frame_reset(&s->in);
+    /* The state is clean from here on; what follows may call back into this file. */
     stream_show(s, s->server ? "listening on" : "disconnected from");
     if (s->listener) {
         fd_handler_set_events(s->listener, G_IO_IN);
@@ -103,6 +105,7 @@ static bool stream_take_frame(void *opaque, const uint8_t *frame, size_t len)
 static void stream_readable(NetStream *s)
 {
     static const char too_long[] = "a frame longer than any network has";
+    /* As much as there is, up to a limit, and then back to the loop: other work waits too. */
     g_autofree uint8_t *buf = g_malloc(READ_SIZE);
     ssize_t n = socket_recv(s->fd, buf, READ_SIZE, NULL, NULL);
     if (n < 0 && errno == EAGAIN) {
@@ -147,6 +150,7 @@ static void stream_connected(NetStream *s)
     stream_update_events(s);
 }
 
+/* The socket has become writable: connected, or failed with a reason. */
 static void stream_connect_done(NetStream *s)
 {
     int error = 0;
@@ -169,6 +173,7 @@ static void stream_ready(int fd, GIOCondition events, void *opaque)
         stream_connect_done(s);
         return;
     }
+    /* Output first: it makes room for what waits in the queue. */
     if ((events & G_IO_OUT) && s->out_len) {
         if (!stream_push(s)) {
             return;
@@ -209,6 +214,7 @@ static void stream_accept(int listener, GIOCondition events, void *opaque)
         close(fd);
         return;
     }
+    /* Further callers wait in the kernel's queue until this one has gone. */
     fd_handler_set_events(s->listener, 0);
     stream_use_fd(s, fd, false);
 }
@@ -220,6 +226,7 @@ static void stream_retry(void *opaque)
 
 static void stream_connect_again(NetStream *s)
 {
+    /* Never socket_connect(): a host that does not answer would hold up the machine. */
     bool pending;
     int fd = net_addr_connect_start(s->addr, &pending, NULL);
     if (fd >= 0) {
@@ -243,6 +250,7 @@ static size_t stream_receive(NetClientState *nc, const struct iovec *iov, int ni
 {
     NetStream *s = nc->opaque;
     size_t len = iov_size(iov, niov);
+    /* A cable that is not plugged in loses frames. */
     if (s->fd < 0 || s->connecting) {
         return len;
     }
@@ -252,10 +260,12 @@ static size_t stream_receive(NetClientState *nc, const struct iovec *iov, int ni
     stream_frame_put_header(s->out, len);
     iov_to_buf(iov, niov, 0, s->out + STREAM_FRAME_HEADER, len);
     s->out_len = STREAM_FRAME_HEADER + len;
+    /* What the kernel does not take now goes when the socket is writable; the frame is taken. */
     stream_push(s);
     return len;
 }
 
+/* The peer has emptied its queue: reading goes on. */
 static void stream_sent(NetClientState *nc)
 {
     NetStream *s = nc->opaque;
@@ -334,8 +344,8 @@ static bool stream_connect(NetStream *s, Error **errp)
 }
 
 /* Takes addr. */
-static NetClientState *stream_start(Machine *m, const char *id, const NetClientOps *ops, NetStream *s,
-                                    Error **errp)
+static NetClientState *stream_start(Machine *m, const char *id, const NetClientOps *ops,
+                                    NetStream *s, Error **errp)
 {
     s->nc = net_client_new(m, ops, id, s);
     s->fd = s->listen_fd = -1;
@@ -362,7 +372,8 @@ static bool stream_read_reconnect(NetStream *s, const json_t *options, Error **e
         s->reconnect_ms = seconds * 1000;
     }
     if (s->reconnect_ms && (s->server || s->addr->type == SOCKET_ADDRESS_FD)) {
-        error_setg(errp, "reconnect is for a client that knows an address (server=off, addr.type=inet or "
+        error_setg(errp,
+                   "reconnect is for a client that knows an address (server=off, addr.type=inet or "
                    "unix)");
         return false;
     }
@@ -371,7 +382,8 @@ static bool stream_read_reconnect(NetStream *s, const json_t *options, Error **e
 
 NetClientState *net_stream_init(Machine *m, const char *id, const json_t *options, Error **errp)
 {
-    static const char *const keys[] = { "type", "id", "server", "addr", "reconnect", "reconnect-ms", NULL };
+    static const char *const keys[] = { "type",      "id",           "server", "addr",
+                                        "reconnect", "reconnect-ms", NULL };
     NetStream *s = g_new0(NetStream, 1);
     if (keyval_check_known(options, keys, "netdev stream", errp) &&
         keyval_get_bool(options, "server", &s->server, errp)) {
@@ -404,9 +416,10 @@ static NetClientState *socket_as_dgram(Machine *m, const char *id, const char *r
     SocketAddress *local = remote ? socket_parse_place(local_text, errp) : NULL;
     NetClientState *nc = NULL;
     if (local) {
-        json_t *options = json_pack("{ss ss s{ss ss ss} s{ss ss ss}}", "type", "dgram", "id", id, "remote",
-                                    "type", "inet", "host", remote->host, "port", remote->port, "local",
-                                    "type", "inet", "host", local->host, "port", local->port);
+        json_t *options = json_pack("{ss ss s{ss ss ss} s{ss ss ss}}", "type", "dgram", "id", id,
+                                    "remote", "type", "inet", "host", remote->host, "port",
+                                    remote->port, "local", "type", "inet", "host", local->host,
+                                    "port", local->port);
         nc = net_dgram_init(m, id, options, errp);
         json_decref(options);
     }
@@ -430,10 +443,12 @@ NetClientState *net_socket_init(Machine *m, const char *id, const json_t *option
         return NULL;
     }
     if (json_object_get(options, "mcast")) {
-        error_setg(errp, "mcast is not available; connect two machines with netdev stream or dgram, or "
+        error_setg(errp,
+                   "mcast is not available; connect two machines with netdev stream or dgram, or "
                    "several with tap");
         return NULL;
     }
+    /* Each is a different cable. */
     if (!!listen + !!connect + !!udp + !!fd_value != 1) {
         error_setg(errp, "netdev socket needs exactly one of listen=, connect=, udp= and fd=");
         return NULL;
@@ -444,7 +459,8 @@ NetClientState *net_socket_init(Machine *m, const char *id, const json_t *option
     NetStream *s = g_new0(NetStream, 1);
     s->server = listen != NULL;
     if (fd_value) {
-        s->addr = net_addr_parse_fd(fd_value, "fd", &fd, errp) ? socket_address_new_fd(fd, errp) : NULL;
+        s->addr = net_addr_parse_fd(fd_value, "fd", &fd, errp) ? socket_address_new_fd(fd, errp)
+                                                               : NULL;
     } else {
         s->addr = socket_parse_place(listen ? listen : connect, errp);
     }

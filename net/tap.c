@@ -3,9 +3,9 @@
  *
  * Lobby; below it /dev/net/tun and the main loop.
  * Threads and locks: the machine's lock; nothing waits.
- * Invariant: the guest sees plain frames.  An interface that this file opens has no header in front of
- * them; one that was inherited may (IFF_VNET_HDR): then an empty header is put in front of each frame
- * sent, offloads are switched off, and the header of each frame received is dropped.
+ * Invariant: the guest sees plain frames.  An interface that this file opens has no header in front
+ * of them; one that was inherited may (IFF_VNET_HDR): then an empty header is put in front of each
+ * frame sent, offloads are switched off, and the header of each frame received is dropped.
  * Options: ifname, or fd with the number of an inherited descriptor; script=no and downscript=no.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -96,7 +96,10 @@ static size_t tap_receive(NetClientState *nc, const struct iovec *iov, int niov)
         tap_update_events(s);
         return 0;
     }
-    /* An interface that is down refuses frames: they are lost, as on a wire that is not plugged in. */
+    /*
+     * An interface that is down refuses frames: they are lost, as on a wire that is not plugged
+     * in.
+     */
     return len;
 }
 
@@ -137,7 +140,8 @@ static bool tap_open_interface(NetTap *s, const char *ifname, Error **errp)
     if (ioctl(s->fd, TUNSETIFF, &ifr) < 0) {
         int saved = errno;
         error_setg_errno(errp, saved, "could not attach to interface '%s'", ifname);
-        error_append_hint(errp, "As root: ip tuntap add dev %s mode tap user NAME; ip link set %s up",
+        error_append_hint(errp,
+                          "As root: ip tuntap add dev %s mode tap user NAME; ip link set %s up",
                           ifname, ifname);
         return false;
     }
@@ -170,7 +174,10 @@ static bool tap_open_fd(NetTap *s, const json_t *value, Error **errp)
         }
         s->vnet_hdr_len = header;
     }
-    /* No checksums left open and no frames longer than the interface's: the guest's card has neither. */
+    /*
+     * No checksums left open and no frames longer than the interface's: the guest's card has
+     * neither.
+     */
     ioctl(fd, TUNSETOFFLOAD, 0);
     if (!fd_set_nonblocking(fd, true, errp)) {
         return false;
@@ -192,7 +199,8 @@ static bool tap_check_scripts(const json_t *options, Error **errp)
         }
         /* "script=no" may have been read as the boolean that it looks like, but not as a path. */
         if (path && path[0] && strcmp(path, "no") != 0 && strcmp(path, "off") != 0) {
-            error_setg(errp, "%s=%s: no scripts are run; prepare the interface beforehand and use %s=no",
+            error_setg(errp,
+                       "%s=%s: no scripts are run; prepare the interface beforehand and use %s=no",
                        keys[i], path, keys[i]);
             return false;
         }
@@ -201,8 +209,8 @@ static bool tap_check_scripts(const json_t *options, Error **errp)
 }
 
 /*
- * A manager may offer an inherited interface together with a vhost descriptor; frames go through this
- * process all the same, so that it is closed.  Asked for by hand, vhost cannot be had.
+ * A manager may offer an inherited interface together with a vhost descriptor; frames go through
+ * this process all the same, so that it is closed.  Asked for by hand, vhost cannot be had.
  */
 static bool tap_check_vhost(const json_t *options, Error **errp)
 {
@@ -229,8 +237,9 @@ static bool tap_check_vhost(const json_t *options, Error **errp)
 
 static bool tap_open(NetTap *s, const json_t *options, Error **errp)
 {
-    static const char *const keys[] = { "type", "id", "ifname", "fd", "script", "downscript", "vhost",
-                                        "vhostfd", "vnet_hdr", "sndbuf", NULL };
+    static const char *const keys[] = { "type",     "id",         "ifname", "fd",
+                                        "script",   "downscript", "vhost",  "vhostfd",
+                                        "vnet_hdr", "sndbuf",     NULL };
     const char *ifname = NULL;
     const json_t *fd = json_object_get(options, "fd");
     uint64_t sndbuf;
@@ -243,7 +252,8 @@ static bool tap_open(NetTap *s, const json_t *options, Error **errp)
         return false;
     }
     if (!ifname == !fd) {
-        error_setg(errp, "netdev tap needs ifname= (an interface that exists) or fd= (an inherited one)");
+        error_setg(errp,
+                   "netdev tap needs ifname= (an interface that exists) or fd= (an inherited one)");
         return false;
     }
     if (ifname && vnet_hdr) {

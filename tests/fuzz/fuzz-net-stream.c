@@ -2,8 +2,8 @@
  * fuzz-net-stream.c - libFuzzer target: arbitrary bytes from the far end of -netdev stream.
  *
  * The input is fed twice: in pieces whose sizes it chooses itself (a byte of length, then so many
- * bytes), and the same bytes in one piece.  Both ways must give the same frames, none empty or longer
- * than NET_PACKET_MAX.
+ * bytes), and the same bytes in one piece.  Both ways must give the same frames, none empty or
+ * longer than NET_PACKET_MAX.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

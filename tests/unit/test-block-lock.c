@@ -31,7 +31,9 @@ static void detach_block(Machine *m)
 }
 
 static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks", .desc = "block layer only", .layers = &layers };
+static const MachineClass klass = { .name = "disks",
+                                    .desc = "block layer only",
+                                    .layers = &layers };
 
 static Machine *machine(void)
 {
@@ -152,7 +154,8 @@ static void test_qemu_tools(void)
     int status;
     Machine *m = machine();
     g_assert_nonnull(drive(m, NULL, ""));
-    g_assert_true(g_spawn_sync(NULL, (char **)write, NULL, quiet, NULL, NULL, NULL, NULL, &status, NULL));
+    g_assert_true(
+        g_spawn_sync(NULL, (char **)write, NULL, quiet, NULL, NULL, NULL, NULL, &status, NULL));
     g_assert_cmpint(status, !=, 0);
     done_with(m);
     g_assert_true(g_spawn_sync(NULL, (char **)write, NULL, quiet, NULL, NULL, NULL, NULL, &status, NULL));
@@ -164,8 +167,8 @@ static void test_qemu_tools(void)
     GPid pid;
     char prompt;
     g_assert_true(g_spawn_async_with_pipes(NULL, (char **)hold, NULL,
-                                           G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
-                                           NULL, &pid, &in, &out, NULL, NULL));
+                                           G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDERR_TO_DEV_NULL,
+                                           NULL, NULL, &pid, &in, &out, NULL, NULL));
     g_assert_cmpint(read(out, &prompt, 1), ==, 1);
     g_assert_false(can_open(""));
     g_assert_false(can_open(",read-only=on"));

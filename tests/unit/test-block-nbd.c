@@ -1,5 +1,6 @@
 /*
- * test-block-nbd.c - driver nbd against nbdkit: data, flushes, errors, a server that goes and comes.
+ * test-block-nbd.c - driver nbd against nbdkit: data, flushes, errors, a server that goes and
+ * comes.
  *
  * Skipped where nbdkit is not installed or the program was built without libnbd.
  *
@@ -34,7 +35,9 @@ static void detach_block(Machine *m)
 }
 
 static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks", .desc = "block layer only", .layers = &layers };
+static const MachineClass klass = { .name = "disks",
+                                    .desc = "block layer only",
+                                    .layers = &layers };
 
 static Machine *machine(void)
 {
@@ -58,8 +61,8 @@ static pid_t serve(const char *arguments)
     GPid pid;
     g_assert_true(g_shell_parse_argv(command, NULL, &argv, NULL));
     unlink(socket_path);
-    g_spawn_async(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
-                  &error);
+    g_spawn_async(NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+                  &pid, &error);
     g_assert_no_error(error);
     return pid;
 }
@@ -76,8 +79,8 @@ static void end_server(pid_t pid)
 static BlockBackend *open_drive(Machine *m, const char *more, Error **errp)
 {
     g_autofree char *text = g_strdup_printf("id=d,if=none,file.driver=nbd,file.server.type=unix,"
-                                            "file.server.path=%s,file.open-timeout=20%s", socket_path,
-                                            more);
+                                            "file.server.path=%s,file.open-timeout=20%s",
+                                            socket_path, more);
     json_t *options = keyval_parse(text, NULL, NULL);
     g_assert_nonnull(options);
     BlockBackend *blk = block_drive_new(m, options, errp);
@@ -278,7 +281,8 @@ static void test_options(void)
         { "nbd,node-name=n,server.type=inet,server.port=1", "server.host" },
         { "nbd,node-name=n,uri=nbd://h/x,export=y", "export" },
         { "nbd,node-name=n,uri=nbd:nowhere", "port" },
-        { "nbd,node-name=n,server.type=unix,server.path=/nonexistent/socket", "/nonexistent/socket" },
+        { "nbd,node-name=n,server.type=unix,server.path=/nonexistent/socket",
+          "/nonexistent/socket" },
     };
     if (must_skip()) {
         return;

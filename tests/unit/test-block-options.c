@@ -28,7 +28,9 @@ static void detach_block(Machine *m)
 }
 
 static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks", .desc = "block layer only", .layers = &layers };
+static const MachineClass klass = { .name = "disks",
+                                    .desc = "block layer only",
+                                    .layers = &layers };
 
 static Machine *machine(void)
 {
@@ -105,11 +107,14 @@ static void test_blockdev(void)
     static const Case cases[] = {
         { "{\"driver\":\"file\",\"filename\":\"@\",\"node-name\":\"libvirt-1-storage\","
           "\"auto-read-only\":true,\"discard\":\"unmap\",\"cache\":{\"direct\":false,\"no-flush\":true},"
-          "\"read-only\":false}", NULL },
+          "\"read-only\":false}",
+          NULL },
         { "{\"node-name\":\"f\",\"driver\":\"raw\",\"read-only\":false,\"file\":{\"driver\":\"file\","
-          "\"filename\":\"@\",\"aio\":\"threads\",\"locking\":\"auto\"}}", NULL },
+          "\"filename\":\"@\",\"aio\":\"threads\",\"locking\":\"auto\"}}",
+          NULL },
         { "{\"node-name\":\"f\",\"driver\":\"raw\",\"offset\":512,\"size\":1024,\"file\":{\"driver\":"
-          "\"null-co\"}}", NULL },
+          "\"null-co\"}}",
+          NULL },
         { "file,node-name=a,filename=@,locking=on,aio=io_uring,detect-zeroes=on", NULL },
         { "file,node-name=a,filename=@,read-only=on,force-share=on", NULL },
         { "null-co,node-name=a,size=1M,read-zeroes=on,latency-ns=5", NULL },
@@ -160,7 +165,8 @@ static void test_drive(void)
         { "file=@", NULL },
         { "file=@,if=none,id=d,format=raw,cache=writeback,aio=threads,serial=S1,werror=report,rerror=ignore",
           NULL },
-        { "file=@,if=virtio,cache=unsafe,discard=unmap,detect-zeroes=unmap,index=0,media=disk", NULL },
+        { "file=@,if=virtio,cache=unsafe,discard=unmap,detect-zeroes=unmap,index=0,media=disk",
+          NULL },
         { "file=@,if=pflash,unit=0,readonly=on", NULL },
         { "file=@,if=none,cache=directsync,readonly=on,snapshot=off", NULL },
         { "file=file:@,if=none", NULL },
@@ -262,7 +268,8 @@ static void test_names(void)
     const char *const *names = block_driver_names();
     for (int i = 0; names[i]; i++) {
         Machine *m = machine();
-        json_t *options = json_pack("{ss ss ss}", "driver", names[i], "node-name", "n", "no-such-key", "");
+        json_t *options = json_pack("{ss ss ss}", "driver", names[i], "node-name", "n",
+                                    "no-such-key", "");
         Error *err = NULL;
         /* Each name is known: it is the key that is refused. */
         g_assert_null(block_node_new(m, options, &err));

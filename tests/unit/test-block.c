@@ -37,7 +37,9 @@ static void detach_block(Machine *m)
 }
 
 static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks", .desc = "block layer only", .layers = &layers };
+static const MachineClass klass = { .name = "disks",
+                                    .desc = "block layer only",
+                                    .layers = &layers };
 
 static Machine *machine(bool icount)
 {
@@ -177,7 +179,8 @@ static void test_read_write(void)
     Machine *m = machine(false);
     g_autofree char *path = image("rw.img", 1 << 20);
     uint8_t out[8192], in[8192];
-    g_assert_nonnull(node(m, NULL, "file,filename=%s,node-name=s,auto-read-only=on,discard=unmap", path));
+    g_assert_nonnull(
+        node(m, NULL, "file,filename=%s,node-name=s,auto-read-only=on,discard=unmap", path));
     g_assert_nonnull(node(m, NULL, "raw,file=s,node-name=f,read-only=off,discard=unmap"));
     BlockBackend *blk = blk_attach(m, "f", "/dev0", NULL);
     g_assert_nonnull(blk);
@@ -277,7 +280,8 @@ static void test_window(void)
     Machine *m = machine(false);
     g_autofree char *path = image("window.img", 16384);
     uint8_t buf[512];
-    g_assert_nonnull(node(m, NULL, "raw,node-name=w,offset=4096,size=1024,file.driver=file,file.filename=%s",
+    g_assert_nonnull(node(m, NULL,
+                          "raw,node-name=w,offset=4096,size=1024,file.driver=file,file.filename=%s",
                           path));
     BlockBackend *blk = blk_attach(m, "w", "/dev0", NULL);
     g_assert_nonnull(blk);
@@ -563,12 +567,14 @@ static void test_fdset(void)
     g_assert_null(drive(m, NULL, "file=/dev/fdset/1,format=raw,if=none,id=e,locking=off"));
     g_assert_null(drive(m, NULL, "file=/dev/fdset/9,format=raw,if=none,id=e"));
     /* auto-read-only: opened for reading first, and left at that where nothing else is allowed. */
-    g_assert_nonnull(node(m, NULL, "file,filename=/dev/fdset/1,node-name=s,auto-read-only=on,locking=off"));
+    g_assert_nonnull(
+        node(m, NULL, "file,filename=/dev/fdset/1,node-name=s,auto-read-only=on,locking=off"));
     BlockBackend *reader = blk_attach(m, "s", "/dev0", NULL);
     g_assert_nonnull(reader);
     g_assert_true(blk_is_read_only(reader));
     blk_detach(reader);
-    g_assert_nonnull(node(m, NULL, "file,filename=/dev/fdset/1,node-name=t,auto-read-only=on,locking=off"));
+    g_assert_nonnull(
+        node(m, NULL, "file,filename=/dev/fdset/1,node-name=t,auto-read-only=on,locking=off"));
     Error *err = NULL;
     g_assert_nonnull(node(m, NULL, "raw,file=t,node-name=r"));
     g_assert_null(blk_attach(m, "r", "/dev0", &err));

@@ -178,7 +178,8 @@ static uint16_t fold(uint32_t sum)
     return ~sum;
 }
 
-static void send_ethernet(Guest *g, const uint8_t *dst, uint16_t type, const uint8_t *payload, size_t len)
+static void send_ethernet(Guest *g, const uint8_t *dst, uint16_t type, const uint8_t *payload,
+                          size_t len)
 {
     uint8_t head[ETH_HEADER];
     memcpy(head, dst, 6);
@@ -472,7 +473,8 @@ static void test_hostfwd(void)
     Guest g;
     uint16_t port;
     close(host_socket(SOCK_STREAM, &port));
-    g_autofree char *options = g_strdup_printf("user,id=u,hostfwd=tcp:127.0.0.1:%u-:%u", port, GUEST_PORT);
+    g_autofree char *options = g_strdup_printf("user,id=u,hostfwd=tcp:127.0.0.1:%u-:%u", port,
+                                               GUEST_PORT);
     if (!guest_start(&g, options)) {
         return;
     }

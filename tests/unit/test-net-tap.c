@@ -153,7 +153,8 @@ static void test_fd(void)
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
         int fd = open_tun("godwit1", IFF_TAP | flags[i]), vhost = open("/dev/null", O_RDONLY);
         g_autofree char *options = g_strdup_printf(
-            "{\"type\":\"tap\",\"fd\":\"%d\",\"vhost\":true,\"vhostfd\":\"%d\",\"id\":\"t\"}", fd, vhost);
+            "{\"type\":\"tap\",\"fd\":\"%d\",\"vhost\":true,\"vhostfd\":\"%d\",\"id\":\"t\"}", fd,
+            vhost);
         exchange(options, "godwit1");
         /* Both belonged to the netdev. */
         g_assert_cmpint(fcntl(fd, F_GETFD), <, 0);

@@ -1,5 +1,6 @@
 /*
- * test-net.c - clients, queues and links; back ends with real sockets; hand-made frames through slirp.
+ * test-net.c - clients, queues and links; back ends with real sockets; hand-made frames through
+ * slirp.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -53,7 +54,8 @@ static void done_with(Machine *m)
     machine_free(m);
 }
 
-static NetClientState *netdev(Machine *m, Error **errp, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static NetClientState *netdev(Machine *m, Error **errp, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 static NetClientState *netdev(Machine *m, Error **errp, const char *format, ...)
 {
     va_list args;
@@ -394,7 +396,8 @@ static void test_stream_unix(void)
 {
     g_autofree char *dir = g_dir_make_tmp("godwit-net-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "s", NULL);
-    g_autofree char *server = g_strdup_printf("stream,id=s,server=on,addr.type=unix,addr.path=%s", path);
+    g_autofree char *server = g_strdup_printf("stream,id=s,server=on,addr.type=unix,addr.path=%s",
+                                              path);
     g_autofree char *client = g_strdup_printf("stream,id=c,addr.type=unix,addr.path=%s%%.0s", path);
     stream_between(server, client);
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
@@ -407,12 +410,15 @@ static void test_reconnect(void)
     Machine *a = machine(false), *b = machine(false);
     g_autofree char *dir = g_dir_make_tmp("godwit-net-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "s", NULL);
-    NetClientState *client = netdev(b, NULL, "stream,id=c,reconnect-ms=10,addr.type=unix,addr.path=%s", path);
+    NetClientState *client = netdev(b, NULL,
+                                    "stream,id=c,reconnect-ms=10,addr.type=unix,addr.path=%s",
+                                    path);
     g_assert_nonnull(client);
     Card *nb = card_new(b, "nb", client);
     for (unsigned round = 0; round < 2; round++) {
-        Card *na = card_new(a, "na", netdev(a, NULL, "stream,id=s,server=on,addr.type=unix,addr.path=%s",
-                                            path));
+        Card *na = card_new(a, "na",
+                            netdev(a, NULL, "stream,id=s,server=on,addr.type=unix,addr.path=%s",
+                                   path));
         pump(a, b, is_connected, nb);
         pump(a, b, is_connected, na);
         send_text(nb, "hello");
@@ -434,8 +440,8 @@ static void test_reconnect(void)
 static void test_stream_garbage(void)
 {
     Machine *m = machine(false);
-    NetClientState *server = netdev(m, NULL,
-                                    "stream,id=s,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port=0");
+    NetClientState *server =
+        netdev(m, NULL, "stream,id=s,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port=0");
     Card *card = card_new(m, "n", server);
     g_autofree char *where = g_strdup(strstr(server->info, "127.0.0.1"));
     SocketAddress *addr = socket_address_new_inet(where, NULL);
@@ -488,14 +494,16 @@ static void test_dgram_udp(void)
     g_autofree char *one = g_strdup_printf(
         "dgram,id=d,local.type=inet,local.host=127.0.0.1,local.port=%u,"
         "remote.type=inet,remote.host=127.0.0.1,remote.port=%u", p, q);
-    g_autofree char *two = g_strdup_printf("socket,id=d,udp=127.0.0.1:%u,localaddr=127.0.0.1:%u", p, q);
+    g_autofree char *two = g_strdup_printf("socket,id=d,udp=127.0.0.1:%u,localaddr=127.0.0.1:%u", p,
+                                           q);
     dgram_between(one, two);
 }
 
 static void test_dgram_unix(void)
 {
     g_autofree char *dir = g_dir_make_tmp("godwit-net-XXXXXX", NULL);
-    const char *format = "dgram,id=d,local.type=unix,local.path=%s/%s,remote.type=unix,remote.path=%s/%s";
+    const char *format =
+        "dgram,id=d,local.type=unix,local.path=%s/%s,remote.type=unix,remote.path=%s/%s";
     g_autofree char *one = g_strdup_printf(format, dir, "a", dir, "b");
     g_autofree char *two = g_strdup_printf(format, dir, "b", dir, "a");
     dgram_between(one, two);
