@@ -266,8 +266,9 @@ int block_node_pwrite_zeroes(BlockNode *bs, uint64_t offset, uint64_t bytes, boo
 }
 
 /*
- * Nobody touches an image any more. With -icount that is so already: a request is executed when it is
- * submitted, and what is pending is the guest's being told, at a moment that a stop must not change.
+ * Nobody touches an image any more. With -icount that is so already: a request is executed when it
+ * is submitted, and what is pending is the guest's being told, at a moment that a stop must not
+ * change.
  */
 static void block_quiesce(struct BlockLayer *layer)
 {

@@ -1,10 +1,11 @@
 /*
  * block.h - disk images: nodes, what a guest device sees of them, and asynchronous requests.
  *
- * Lobby.  A BlockNode is one driver over one place (file, raw over a node, nbd); a BlockBackend is a
- * device's handle on a node with its counters.  Requests start and complete on the main loop's thread
- * with the machine lock held; the I/O itself runs on worker threads.  With -icount a request is done
- * at submission and completes through a virtual-clock timer, so that a run repeats bit for bit.
+ * Lobby.  A BlockNode is one driver over one place (file, raw over a node, nbd); a BlockBackend is
+ * a device's handle on a node with its counters.  Requests start and complete on the main loop's
+ * thread with the machine lock held; the I/O itself runs on worker threads.  With -icount a request
+ * is done at submission and completes through a virtual-clock timer, so that a run repeats bit for
+ * bit.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -29,8 +30,9 @@ typedef struct BlockRequest BlockRequest;
 typedef void BlockCompletionFunc(void *opaque, int ret);
 
 /*
- * -blockdev as JSON: {"driver": "file"|"raw"|"nbd"|"null-co"|"host_device", "node-name": …, …}; "file"
- * of raw may be a node name or a nested object. The machine owns the node. Images are locked.
+ * -blockdev as JSON: {"driver": "file"|"raw"|"nbd"|"null-co"|"host_device", "node-name": …, …};
+ * "file" of raw may be a node name or a nested object. The machine owns the node. Images are
+ * locked.
  */
 BlockNode *block_node_new(Machine *m, const json_t *options, Error **errp);
 BlockNode *block_node_find(Machine *m, const char *name);
@@ -66,8 +68,9 @@ int blk_pwrite(BlockBackend *blk, uint64_t offset, const void *buf, uint64_t byt
 int blk_flush(BlockBackend *blk);
 
 /*
- * Returns when no request is in flight; their callbacks have run. Lock held. A stop of the machine does
- * that too, but for -icount: there a finished request waits, over stops, for its moment in virtual time.
+ * Returns when no request is in flight; their callbacks have run. Lock held. A stop of the machine
+ * does that too, but for -icount: there a finished request waits, over stops, for its moment in
+ * virtual time.
  */
 void blk_drain(BlockBackend *blk);
 void block_drain_all(Machine *m);

@@ -22,7 +22,10 @@ typedef struct NetClientState NetClientState;
 
 typedef struct NetClientOps {
     const char *type;           /* "user", "stream", "nic", … */
-    /* A frame from the peer. Returns its length when taken, 0 to have it queued until net_flush(). */
+    /*
+     * A frame from the peer. Returns its length when taken, 0 to have it queued until
+     * net_flush_queued().
+     */
     size_t (*receive)(NetClientState *nc, const struct iovec *iov, int niov);
     bool (*can_receive)(NetClientState *nc);        /* may be NULL: always */
     void (*link_status_changed)(NetClientState *nc);/* may be NULL */
@@ -53,15 +56,18 @@ NetClientState *netdev_find(Machine *m, const char *id);
 bool netdev_remove(Machine *m, const char *id, Error **errp);
 const char *const *netdev_type_names(void);
 
-/* For back ends and NICs: registers a client. nic_new also connects it to back end peer (or NULL). */
+/*
+ * For back ends and NICs: registers a client. nic_new also connects it to back end peer (or NULL).
+ */
 NetClientState *net_client_new(Machine *m, const NetClientOps *ops, const char *name, void *opaque);
 NetClientState *net_nic_new(Machine *m, const NetClientOps *ops, const char *name, void *opaque,
                             NetClientState *peer, Error **errp);
 void net_client_free(NetClientState *nc);
 
 /*
- * Sends a frame to nc's peer. Returns its length (also if dropped: link down, no peer, queue full), 0 if
- * a copy was queued: then do not send it again, and better nothing else before ops->sent() comes.
+ * Sends a frame to nc's peer. Returns its length (also if dropped: link down, no peer, queue full),
+ * 0 if a copy was queued: then do not send it again, and better nothing else before ops->sent()
+ * comes.
  */
 size_t net_send(NetClientState *nc, const struct iovec *iov, int niov);
 /* nc can receive again: delivers what was queued for it. */
