@@ -12,15 +12,14 @@
 
 #include "cli/cmdline.h"
 
-static void report(const CommandLine *cl, const char *program, const Error *err)
+static void report(const CommandLine *cl, const Error *err)
 {
     g_autofree char *stamp = NULL;
     if (cl->msg_timestamp) {
         g_autoptr(GDateTime) now = g_date_time_new_now_utc();
         stamp = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S.%fZ ");
     }
-    g_autofree char *name = g_path_get_basename(program);
-    fprintf(stderr, "%s%s: %s\n", stamp ? stamp : "", name, error_get_pretty(err));
+    fprintf(stderr, "%s%s: %s\n", stamp ? stamp : "", g_get_prgname(), error_get_pretty(err));
     if (error_get_hint(err)) {
         fprintf(stderr, "%s", error_get_hint(err));
     }
@@ -31,11 +30,13 @@ int cli_main(int argc, char **argv)
     Error *err = NULL;
     int code = 1;
     CommandLine *cl = cmdline_new();
+    g_autofree char *name = g_path_get_basename(argv[0]);
+    g_set_prgname(name);
     if (cmdline_parse(cl, argc, argv, &err)) {
         code = cl->action == CLI_EXIT_OK ? 0 : cli_run(cl, &err);
     }
     if (err) {
-        report(cl, argv[0], err);
+        report(cl, err);
         error_free(err);
         code = 1;
     }
