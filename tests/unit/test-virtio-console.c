@@ -149,6 +149,11 @@ static void test_host_closes(void)
     rig_new(&r, true);
     rig_driver(&r, ~UINT64_C(0));
     handshake(&r);
+    /* Somebody must listen: a host end that nobody reads from is not watched. */
+    tell(&r, 1, PORT_OPEN, 1);
+    DrvBuf b = {r.scratch + 256, 16, true};
+    ring_add(&r.d, &r.d.queues[4], &b, 1);
+    drv_kick(&r.d, &r.d.queues[4]);
     shutdown(r.peer[1], SHUT_RDWR);
     close(r.peer[1]);
     r.peer[1] = -1;
