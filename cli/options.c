@@ -243,6 +243,43 @@ static bool apply_global(CommandLine *cl, const char *value, Error **errp)
     return ok;
 }
 
+/* -set GROUP.ID.KEY=VALUE: one more key for something that was given with that id before. */
+static bool apply_set(CommandLine *cl, const char *value, Error **errp)
+{
+    const struct {
+        const char *group;
+        GPtrArray *list;
+    } groups[] = {
+        { "device", cl->devices }, { "drive", cl->drives },   { "chardev", cl->chardevs },
+        { "netdev", cl->netdevs }, { "object", cl->objects }, { "blockdev", cl->blockdevs },
+    };
+    g_auto(GStrv) parts = g_strsplit(value, ".", 3);
+    char *equals = g_strv_length(parts) == 3 ? strchr(parts[2], '=') : NULL;
+    if (!equals || !g_utf8_validate(value, -1, NULL)) {
+        error_setg(errp, "expected GROUP.ID.KEY=VALUE");
+        return false;
+    }
+    *equals = '\0';
+    for (size_t i = 0; i < G_N_ELEMENTS(groups); i++) {
+        if (strcmp(groups[i].group, parts[0]) != 0) {
+            continue;
+        }
+        const char *id_key = groups[i].list == cl->blockdevs ? "node-name" : "id";
+        for (guint n = 0; n < groups[i].list->len; n++) {
+            json_t *object = groups[i].list->pdata[n];
+            const char *id = json_string_value(json_object_get(object, id_key));
+            if (id && strcmp(id, parts[1]) == 0) {
+                return json_object_set_new(object, parts[2], json_string(equals + 1)) == 0;
+            }
+        }
+        error_setg(errp, "there is no %s '%s' before this", parts[0], parts[1]);
+        return false;
+    }
+    error_setg(errp, "there is no group '%s'; use device, drive, chardev, netdev, object or blockdev",
+               parts[0]);
+    return false;
+}
+
 static bool apply_pflash(CommandLine *cl, const char *value, Error **errp)
 {
     json_t *object = json_pack("{ss ss ss}", "file", value, "if", "pflash", "format", "raw");
@@ -307,6 +344,8 @@ const CliOption cli_options[] = {
       apply_device_object, "driver", NULL },
     { "global", NULL, "DRIVER.PROP=VALUE", "a default for every device of that driver", STD,
       apply_global, NULL, NULL, NULL },
+    { "set", NULL, "GROUP.ID.KEY=VALUE", "one more key for the device (drive, object …) of that id", STD,
+      apply_set, NULL, NULL, NULL },
     { "nodefaults", NULL, NULL, "no default serial port and monitor", STD, apply_nodefaults, NULL, NULL,
       NULL },
     { "no-user-config", NULL, NULL, "accepted: there are no user configuration files", STD,
