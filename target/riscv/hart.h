@@ -159,7 +159,11 @@ static inline uint64_t hart_mip(const Hart *h)
 /* The cause (without the interrupt bit) of the interrupt to take now, or -1. */
 int irq_pending(const Hart *h);
 bool irq_has_work(CPUState *cpu);
-/* Sets STIP and the timer to what stimecmp and the time demand. Any state of the lock. */
+/*
+ * Sets what decides over the timer, or leaves it, and then STIP and the timer to what it and the time
+ * demand. Any state of the lock.
+ */
+void irq_set_stimer(Hart *h, uint64_t menvcfg, uint64_t stimecmp);
 void irq_update_stimer(Hart *h);
 void irq_stimer_init(Hart *h);
 
