@@ -58,7 +58,7 @@ typedef struct FetchEntry {
     const uint8_t *host;
 } FetchEntry;
 
-#define JUMP_CACHE_SIZE 1024
+#define JUMP_CACHE_SIZE 4096
 
 /* Blocks by virtual pc, for jumps that leave the page. Flushed with the TLB. */
 typedef struct JumpEntry {
