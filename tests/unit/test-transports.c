@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -73,6 +74,40 @@ static void test_no_such_host(void)
 {
     expect_no_connect("tcp:host.invalid:4444", "host.invalid");
     expect_no_connect("tcp:127.0.0.1:no-such-service", "no-such-service");
+}
+
+/* The connected socket whose peer has that port. */
+static int find_socket(unsigned port)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in sa;
+        socklen_t len = sizeof(sa);
+        if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sin_family == AF_INET &&
+            ntohs(sa.sin_port) == port) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
+static void test_tcp_options(void)
+{
+    char name[16] = "";
+    int on = 0;
+    socklen_t len = sizeof(name) - 1, on_len = sizeof(on);
+    MigrationListener *l = must_listen("tcp:127.0.0.1:0", -1);
+    MigrationChannel *out = must_connect(l->name, -1);
+    int fd = find_socket(port_of(l));
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &on_len), ==, 0);
+    g_assert_true(on);
+    g_assert_cmpint(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), ==, 0);
+    g_assert_cmpstr(name, !=, "bbr");       /* both ends are in this host */
+    g_assert_false(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    g_assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    migration_listener_free(l);
+    migration_channel_shutdown(out);
+    g_assert_true(migration_channel_close(out, NULL));
 }
 
 /* ---- unix ---- */
@@ -323,6 +358,7 @@ int main(int argc, char **argv)
     fixture_init(&argc, &argv);
     g_test_add_func("/transports/tcp", test_tcp);
     g_test_add_func("/transports/tcp/families", test_tcp_both_families);
+    g_test_add_func("/transports/tcp/options", test_tcp_options);
     g_test_add_func("/transports/tcp/port-range", test_port_range);
     g_test_add_func("/transports/tcp/no-such-host", test_no_such_host);
     g_test_add_func("/transports/unix", test_unix);
