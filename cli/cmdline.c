@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "cli/cmdline.h"
-#include "cli/help.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +59,8 @@ void cmdline_free(CommandLine *cl)
                            cl->devices, cl->globals, cl->mons, cl->add_fds, cl->serials, cl->monitors,
                            cl->qmps, cl->trace_patterns, cl->trace_event_files };
     char *strings[] = { cl->cpu_model, cl->uuid, cl->firmware, cl->kernel, cl->initrd, cl->append,
-                        cl->dtb, cl->display, cl->vnc, cl->pidfile, cl->trace_file };
+                        cl->dtb, cl->display, cl->vnc, cl->pidfile, cl->trace_file,
+                        cl->incoming };
     for (size_t i = 0; i < G_N_ELEMENTS(objects); i++) {
         json_decref(objects[i]);
     }
@@ -99,11 +99,8 @@ static char *similar_options(const char *name)
 
 static void unknown_option(const char *arg, Error **errp)
 {
-    const char *name = arg + strspn(arg, "-");
-    g_autofree char *similar = similar_options(name);
-    if (cli_help_instead(name)) {
-        error_setg(errp, "%s: invalid option (%s)", arg, cli_help_instead(name));
-    } else if (similar[0]) {
+    g_autofree char *similar = similar_options(arg + strspn(arg, "-"));
+    if (similar[0]) {
         error_setg(errp, "%s: invalid option (did you mean %s?)", arg, similar);
     } else {
         error_setg(errp, "%s: invalid option (-help lists the options)", arg);
@@ -116,9 +113,6 @@ static const char *const repeatable_keys[] = { "hostfwd", "guestfwd", "dnssearch
 bool cmdline_apply(CommandLine *cl, const CliOption *option, const char *value, Error **errp)
 {
     cl->current = option;
-    if (value && cli_help_names(cl, option, value)) {
-        return true;
-    }
     if (option->apply) {
         return option->apply(cl, value, errp);
     }
@@ -170,11 +164,10 @@ static void print_option(const CliOption *option)
         g_strconcat("-", option->name, option->alias ? ", -" : "", option->alias ? option->alias : "",
                     option->arg ? " " : "", option->arg, NULL);
     g_auto(GStrv) lines = g_strsplit(option->help, "\n", -1);
-    glong width = g_utf8_strlen(head, -1);
-    if (width > 24) {
+    if (strlen(head) > 24) {
         printf("%s\n%-26s%s\n", head, "", lines[0]);
     } else {
-        printf("%s%*s%s\n", head, (int)(26 - width), "", lines[0]);
+        printf("%-26s%s\n", head, lines[0]);
     }
     for (int i = 1; lines[i]; i++) {
         printf("%-26s%s\n", "", lines[i]);

@@ -45,8 +45,9 @@ struct CommandLine {
     /* char *, the shorthand strings. */
     GPtrArray *serials, *monitors, *qmps;
     char *display, *vnc, *pidfile, *trace_file;
+    char *incoming;             /* a URI or "defer"; NULL: the machine is made here */
     GPtrArray *trace_patterns, *trace_event_files;
-    bool no_shutdown, no_reboot, paused, nodefaults, nographic, daemonize, msg_timestamp;
+    bool no_shutdown, no_reboot, paused, nodefaults, nographic, daemonize, msg_timestamp, only_migratable;
     const CliOption *current;   /* the option that is being applied, for error texts */
 };
 

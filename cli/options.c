@@ -47,6 +47,7 @@ STRING_OPTION(initrd, initrd)
 STRING_OPTION(append, append)
 STRING_OPTION(dtb, dtb)
 STRING_OPTION(pidfile, pidfile)
+STRING_OPTION(incoming, incoming)
 STRING_OPTION(vnc, vnc)
 STRING_OPTION(logfile, trace_file)
 
@@ -62,6 +63,7 @@ FLAG_OPTION(paused, paused)
 FLAG_OPTION(nodefaults, nodefaults)
 FLAG_OPTION(nographic, nographic)
 FLAG_OPTION(daemonize, daemonize)
+FLAG_OPTION(only_migratable, only_migratable)
 
 /* There are no user configuration files and no default RAM locking: nothing to do. */
 static bool apply_nothing(CommandLine *cl, const char *value, Error **errp)
@@ -314,6 +316,7 @@ static bool apply_version(CommandLine *cl, const char *value, Error **errp)
 #define NET "Network"
 #define CHAR "Consoles and monitors"
 #define DISPLAY "Display"
+#define MIGRATION "Migration"
 #define DEBUG "Debugging, logging and time"
 #define PROC "The process"
 
@@ -398,6 +401,13 @@ const CliOption cli_options[] = {
       apply_none_only, NULL, NULL, NULL },
     { "audiodev", NULL, "none,id=ID", "accepted for management programs", DISPLAY, NULL, apply_audiodev,
       "driver", NULL },
+
+    { "incoming", NULL, "URI|defer",
+      "wait for a machine that arrives over tcp:[HOST]:PORT, unix:PATH, exec:COMMAND, fd:N or\n"
+      "file:PATH[,offset=N]; defer: wait for the command migrate-incoming", MIGRATION, apply_incoming, NULL,
+      NULL, NULL },
+    { "only-migratable", NULL, NULL, "refuse what could not move to another host", MIGRATION,
+      apply_only_migratable, NULL, NULL, NULL },
 
     { "S", NULL, NULL, "do not run at start ('cont' lets it run)", DEBUG, apply_paused, NULL, NULL,
       NULL },

@@ -19,6 +19,7 @@
 #include "cli/help.h"
 #include "cli/process.h"
 #include "hw/qdev.h"
+#include "migration/migration.h"
 #include "monitor/hub.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
@@ -189,6 +190,62 @@ static bool help_was_asked(CommandLine *cl)
     return cl->action == CLI_EXIT_OK;
 }
 
+/* -incoming: the machine waits for its contents, and leaves the images to whoever has them now. */
+static bool prepare_incoming(Machine *m, CommandLine *cl, Error **errp)
+{
+    return !cl->incoming || migration_incoming_prepare(m->migration, errp);
+}
+
+static bool start_incoming(Machine *m, const char *uri, Error **errp)
+{
+    if (strcmp(uri, "defer") == 0) {
+        return migration_incoming_defer(m->migration, errp);
+    }
+    MigrationAddress *address = migration_address_parse(uri, NULL, errp);
+    if (!address) {
+        return false;
+    }
+    const char *name = migration_address_fd_name(address);
+    if (name) {
+        error_setg(errp, "fd:%s: on the command line a descriptor is named by its number", name);
+        migration_address_free(address);
+        return false;
+    }
+    return migration_incoming_start(m->migration, address, -1, true, errp);
+}
+
+/* What only the finished machine can be asked or told. */
+static bool start_migration(Machine *m, CommandLine *cl, Error **errp)
+{
+    if (cl->only_migratable && !migration_set_only_migratable(m->migration, errp)) {
+        error_prepend(errp, "-only-migratable: ");
+        return false;
+    }
+    if (cl->incoming && !start_incoming(m, cl->incoming, errp)) {
+        error_prepend(errp, "-incoming %s: ", cl->incoming);
+        return false;
+    }
+    return true;
+}
+
+static bool finish(Machine *m, CommandLine *cl, Error **errp)
+{
+    if (!machine_done(m, errp)) {
+        return false;
+    }
+    machine_lock(m);
+    bool ok = start_migration(m, cl, errp);
+    machine_unlock(m);
+    return ok;
+}
+
+static void destroy(Machine *m)
+{
+    migration_shutdown(m->migration);
+    monitor_detach(m);
+    machine_free(m);
+}
+
 static Machine *create(CommandLine *cl, UserObjects *objects, Error **errp)
 {
     for (guint i = 0; i < cl->objects->len; i++) {
@@ -210,11 +267,10 @@ static Machine *create(CommandLine *cl, UserObjects *objects, Error **errp)
     monitor_attach(m);
     monitor_hub_set_options(monitor_hub_of(m), cli_describe_options());
     machine_lock(m);
-    bool ok = build(m, cl, errp);
+    bool ok = prepare_incoming(m, cl, errp) && build(m, cl, errp);
     machine_unlock(m);
-    if (!ok || !machine_done(m, errp)) {
-        monitor_detach(m);
-        machine_free(m);
+    if (!ok || !finish(m, cl, errp)) {
+        destroy(m);
         return NULL;
     }
     return m;
@@ -250,7 +306,7 @@ int cli_run(CommandLine *cl, Error **errp)
                process_daemon_ready(errp)) {
         process_handle_signals(m);
         machine_lock(m);
-        if (m->config->autostart) {
+        if (m->config->autostart && !cl->incoming) {
             vm_start(m);
         }
         machine_unlock(m);
@@ -258,8 +314,7 @@ int cli_run(CommandLine *cl, Error **errp)
         code = system_exit_code(m);
     }
     if (m) {
-        monitor_detach(m);
-        machine_free(m);
+        destroy(m);
     }
     user_objects_free(objects);
     process_remove_pidfile();

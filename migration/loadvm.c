@@ -123,14 +123,15 @@ static bool load_configuration(Loader *l, Error **errp)
     if (!stream_is_good(l, errp)) {
         return false;
     }
-    if (strcmp(name, l->m->klass->name) != 0) {
-        error_setg(errp, "Machine type received is '%s' and local is '%s'", name, l->m->klass->name);
-        return false;
-    }
     while (qemu_peek_byte(l->f, 0) == QEMU_VM_SUBSECTION) {
         if (!load_config_subsection(l, errp)) {
             return false;
         }
+    }
+    /* Last, so that it is known by then whether the sender can be told. */
+    if (strcmp(name, l->m->klass->name) != 0) {
+        error_setg(errp, "Machine type received is '%s' and local is '%s'", name, l->m->klass->name);
+        return false;
     }
     return true;
 }

@@ -70,17 +70,18 @@ bool savevm_state_header(QEMUFile *f, Machine *m, const SaveVMOptions *options, 
     qemu_put_byte(f, QEMU_VM_CONFIGURATION);
     qemu_put_be32(f, (uint32_t)strlen(m->klass->name));
     qemu_put_buffer(f, m->klass->name, strlen(m->klass->name));
-    if (options->validate_uuid && m->config->uuid_set) {
-        qemu_put_byte(f, QEMU_VM_SUBSECTION);
-        qemu_put_counted_string(f, MIG_CONFIG_UUID);
-        qemu_put_be32(f, 1);
-        qemu_put_buffer(f, m->config->uuid, sizeof(m->config->uuid));
-    }
+    /* First of all: a destination that refuses the rest can then say why. */
     if (options->handover) {
         qemu_put_byte(f, QEMU_VM_SUBSECTION);
         qemu_put_counted_string(f, MIG_CONFIG_GODWIT);
         qemu_put_be32(f, 1);
         qemu_put_be32(f, MIG_CONFIG_GODWIT_HANDOVER);
+    }
+    if (options->validate_uuid && m->config->uuid_set) {
+        qemu_put_byte(f, QEMU_VM_SUBSECTION);
+        qemu_put_counted_string(f, MIG_CONFIG_UUID);
+        qemu_put_be32(f, 1);
+        qemu_put_buffer(f, m->config->uuid, sizeof(m->config->uuid));
     }
     if (options->return_path) {
         savevm_send_command(f, MIG_CMD_OPEN_RETURN_PATH, NULL, 0);

@@ -61,6 +61,8 @@ bool monitor_hmp_connect(MonitorHub *hub, Chardev *chr, Error **errp);
 
 /* STOP, RESUME, RESET, POWERDOWN and SHUTDOWN of m go to its event sink from now on. */
 void monitor_connect_machine_events(Machine *m);
+/* MIGRATION and MIGRATION_PASS too, and the end of a load that was to succeed. */
+void monitor_connect_migration(Machine *m);
 
 /* What the hub's config has as `opaque`. */
 void *monitor_hub_opaque(MonitorHub *hub);

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "migration/migration.h"
 #include "monitor/monitor-internal.h"
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
@@ -78,9 +79,12 @@ bool qmp_cont(QmpContext *ctx, Error **errp)
     }
     if (runstate_get(m) == RUN_STATE_INMIGRATE) {
         m->config->autostart = true;
-    } else {
-        vm_start(m);
+        return true;
     }
+    if (m->migration && !migration_allow_run(m->migration, errp)) {
+        return false;
+    }
+    vm_start(m);
     return true;
 }
 

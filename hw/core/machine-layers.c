@@ -11,14 +11,22 @@
 #include "block/block.h"
 #include "chardev/char.h"
 #include "hw/qdev.h"
+#include "migration/migration.h"
 #include "migration/register.h"
 #include "net/net.h"
 #include "system/runstate.h"
 #include "ui/console.h"
 
+static const MigrationHooks migration_hooks = {
+    .inactivate_images = block_inactivate_all,
+    .activate_images = block_activate_all,
+    .announce = net_announce_all,
+};
+
 static bool layers_attach(Machine *m, Error **errp)
 {
     m->savevm = savevm_new(m);
+    migration_set_hooks(migration_new(m), &migration_hooks);
     m->block = block_layer_new(m);
     m->chardevs = char_layer_new(m);
     m->net = net_layer_new(m);
@@ -36,6 +44,7 @@ static void layers_reset(Machine *m)
 
 static void layers_detach(Machine *m)
 {
+    migration_free(m->migration);
     qdev_tree_free(m->devices);
     ui_layer_free(m->ui);
     net_layer_free(m->net);

@@ -467,11 +467,17 @@ static const VirtIODeviceOps net_ops = {
     .post_load = net_post_load,
 };
 
+static const uint8_t *net_macaddr(NetClientState *nc)
+{
+    return from_client(nc)->mac;
+}
+
 static const NetClientOps nic_ops = {
     .type = "nic",
     .receive = net_receive,
     .can_receive = net_can_receive,
     .link_status_changed = net_link_changed,
+    .macaddr = net_macaddr,
 };
 
 static bool check_queue_size(const char *name, uint16_t size, Error **errp)

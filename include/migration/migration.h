@@ -25,6 +25,7 @@
 #include "migration/options.h"
 #include "util/error.h"
 
+typedef struct Machine Machine;
 typedef struct MigrationState MigrationState;
 
 typedef enum MigrationStatus {
@@ -52,8 +53,21 @@ typedef enum MigrationHandover {
 /* Made with the machine and freed with it. */
 MigrationState *migration_new(Machine *m);
 void migration_free(MigrationState *s);
-/* The machine's; never NULL once the machine is attached to its monitors. */
+/* The machine's; NULL for a bare one without layers. */
 MigrationState *migration_of(Machine *m);
+/*
+ * Ends what runs, without the machine going on anywhere: the program is about to end. Lock not held; the main
+ * loop does not run any more.
+ */
+void migration_shutdown(MigrationState *s);
+
+/* What the lobby does for a migration; all required. Lock held. */
+typedef struct MigrationHooks {
+    bool (*inactivate_images)(Machine *m, Error **errp);
+    bool (*activate_images)(Machine *m, Error **errp);
+    void (*announce)(Machine *m);       /* once, on every NIC */
+} MigrationHooks;
+void migration_set_hooks(MigrationState *s, const MigrationHooks *hooks);
 
 /*
  * Starts an outgoing migration. Takes address. named_fd: the descriptor of fd:NAME, else -1; taken. An error
@@ -67,13 +81,21 @@ bool migration_continue(MigrationState *s, MigrationStatus status, Error **errp)
 /* An operator's word on a handover in doubt: keep the machine here, or forget it. */
 bool migration_settle(MigrationState *s, bool keep, Error **errp);
 
+/* `cont` is about to let the machine run: takes the images back, or says why it must not run. */
+bool migration_allow_run(MigrationState *s, Error **errp);
+
 /* -incoming or migrate-incoming. Takes address. Returns once a peer can connect. */
 bool migration_incoming_start(MigrationState *s, MigrationAddress *address, int named_fd, bool exit_on_error,
                               Error **errp);
+/* -incoming, before the machine gets its disks: runstate inmigrate, and the images stay with the source. */
+bool migration_incoming_prepare(MigrationState *s, Error **errp);
 /* -incoming defer: migrate-incoming is awaited. */
 bool migration_incoming_defer(MigrationState *s, Error **errp);
 
+/* To read; they are set by migration_set_options(), which lets a running migration know. */
 MigrationOptions *migration_options(MigrationState *s);
+/* As migration_options_set(). */
+bool migration_set_options(MigrationState *s, const json_t *values, bool capabilities, Error **errp);
 bool migration_is_running(const MigrationState *s);
 
 /* Everything that query-migrate shows; strings owned by the caller (migration_info_clear). */
@@ -102,7 +124,8 @@ void migration_info_clear(MigrationInfoData *info);
  */
 bool migration_add_blocker(MigrationState *s, Error *reason, unsigned *id, Error **errp);
 void migration_del_blocker(MigrationState *s, unsigned id);
-void migration_set_only_migratable(MigrationState *s, bool on);
+/* From now on no blocker is let in. False if the machine has a device that cannot move. */
+bool migration_set_only_migratable(MigrationState *s, Error **errp);
 
 typedef enum MigrationEventType {
     MIG_EVENT_SETUP,            /* may veto with an error */
@@ -113,11 +136,12 @@ typedef bool MigrationNotifyFunc(void *opaque, MigrationEventType event, Error *
 void migration_add_notifier(MigrationState *s, MigrationNotifyFunc *func, void *opaque);
 void migration_remove_notifier(MigrationState *s, MigrationNotifyFunc *func, void *opaque);
 
-/* How F6 hears of changes: events and the destination's end. Any thread, lock held. */
+/* How F6 hears of changes. All required. */
 typedef struct MigrationSurfaceOps {
+    /* Any thread, with or without the lock; must not call back. */
     void (*status)(void *opaque, MigrationStatus status);
     void (*pass)(void *opaque, uint64_t pass);
-    /* exit-on-error: the load has failed and the program shall end with that text. */
+    /* exit-on-error: the load has failed and the program shall end with that text. Main thread, lock held. */
     void (*incoming_failed)(void *opaque, const char *text);
 } MigrationSurfaceOps;
 void migration_set_surface(MigrationState *s, const MigrationSurfaceOps *ops, void *opaque);

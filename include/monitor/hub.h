@@ -41,11 +41,6 @@ typedef struct MonitorHubConfig {
      * main loop soon (a bottom half).  NULL: the caller flushes of itself.
      */
     void (*kick)(void *opaque);
-    /*
-     * Main loop's thread: must have monitor_hub_flush_events() called in so many microseconds, for events
-     * that a guest may cause often (event-throttle.h).  NULL: every event is sent at once.
-     */
-    void (*wake_in)(void *opaque, int64_t delay_us);
     void *opaque;
 } MonitorHubConfig;
 
@@ -69,10 +64,6 @@ Machine *monitor_hub_machine(MonitorHub *hub);
 FdSets *monitor_hub_fdsets(MonitorHub *hub);
 const QmpCommandTable *monitor_hub_commands(MonitorHub *hub);
 const CommandLineOption *monitor_hub_options(MonitorHub *hub);
-
-/* The migration capability 'events': whether a client wants to hear of migrations. */
-bool monitor_hub_migrate_events(MonitorHub *hub);
-void monitor_hub_set_migrate_events(MonitorHub *hub, bool on);
 
 /* Takes all of buf: queues it if the client is slow. */
 typedef struct MonitorTransport {

@@ -31,6 +31,8 @@ typedef struct NetClientOps {
     void (*link_status_changed)(NetClientState *nc);/* may be NULL */
     /* net_send() had returned 0 and the peer has taken everything since. May be NULL. */
     void (*sent)(NetClientState *nc);
+    /* A NIC's address, 6 bytes. May be NULL: then it is not announced. */
+    const uint8_t *(*macaddr)(NetClientState *nc);
     void (*cleanup)(NetClientState *nc);            /* frees opaque; may be NULL */
 } NetClientOps;
 
@@ -74,6 +76,9 @@ size_t net_send(NetClientState *nc, const struct iovec *iov, int niov);
 void net_flush_queued(NetClientState *nc);
 /* Drops what is queued for nc and from it. */
 void net_purge(NetClientState *nc);
+
+/* Tells the network where each NIC is: one RARP frame from each (RFC 903), after a machine has moved. */
+void net_announce_all(Machine *m);
 
 bool net_set_link(Machine *m, const char *name, bool up, Error **errp);
 /* The next free default address 52:54:00:12:34:56 + n, if mac is all zero. */

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GODWIT = os.path.abspath(os.environ.get('GODWIT', os.path.join(TOP, 'build', 'godwit')))
+GODWIT = os.environ.get('GODWIT', os.path.join(TOP, 'build', 'godwit'))
 TIMEOUT = float(os.environ.get('GODWIT_TEST_TIMEOUT', '100'))
 
 
@@ -106,10 +106,7 @@ class Qmp:
 
 
 class Vm:
-    """A running emulator with its serial console on pipes and a QMP socket; wrapper: valgrind and the like.
-
-    It runs in the test's own folder: a relative name that a monitor command writes to stays out of the tree.
-    """
+    """A running emulator with its serial console on pipes and a QMP socket; wrapper: valgrind and the like."""
 
     def __init__(self, args, console=True, qmp=True, wrapper=()):
         self.folder = tempfile.mkdtemp(prefix='godwit-test-')
@@ -125,7 +122,7 @@ class Vm:
         self.argv = argv
         self.errors = open(self.path('stderr'), 'w+', encoding='utf-8', errors='replace')
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, cwd=self.folder)
+                                        stderr=self.errors)
 
     def arguments(self):
         """Further arguments that name files of the test's folder; for subclasses."""

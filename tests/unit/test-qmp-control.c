@@ -241,21 +241,6 @@ static void test_trace(void)
     finish();
 }
 
-static void test_capabilities(void)
-{
-    start();
-    expect("{'execute':'query-migrate-capabilities'}",
-           "[{\"capability\": \"events\", \"state\": false}]");
-    expect("{'execute':'migrate-set-capabilities','arguments':{'capabilities':["
-           "{'capability':'events','state':true}]}}", "{}");
-    expect("{'execute':'query-migrate-capabilities'}",
-           "[{\"capability\": \"events\", \"state\": true}]");
-    expect_error("{'execute':'migrate-set-capabilities','arguments':{'capabilities':["
-                 "{'capability':'x','state':true}]}}", "GenericError",
-                 "Parameter 'capabilities[0].capability' does not accept value 'x'");
-    finish();
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -266,6 +251,5 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/control/getfd", test_getfd);
     g_test_add_func("/qmp/control/fdsets", test_fdsets);
     g_test_add_func("/qmp/control/trace", test_trace);
-    g_test_add_func("/qmp/control/capabilities", test_capabilities);
     return g_test_run();
 }

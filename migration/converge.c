@@ -1,0 +1,107 @@
+/*
+ * converge.c - when a machine shall be stopped for the last part of a migration.
+ *
+ * Floor F5; nothing is below it.  Pure functions of any thread.
+ * Invariant: no division by zero, no NaN and no number out of an integer's range comes out, whatever goes in.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "migration/converge.h"
+
+#include <math.h>
+
+#define NS_PER_SECOND 1e9
+/* Samples of about this many seconds are remembered. */
+#define METER_WINDOW 0.5
+/* RAM that is sent in this time is not worth another round. */
+#define SMALL_ENOUGH_NS 2000000
+/* A round that leaves more than this part of what there was before has not got on. */
+#define BARELY_SHRINKS 0.75
+/* What a round takes besides sending: counting dirty pages, waking the other side. */
+#define ROUND_OVERHEAD_SECONDS 0.002
+
+/* The doubles that are below 2^63 by enough to be cast. */
+static int64_t to_ns(double ns)
+{
+    if (!(ns > 0)) {
+        return isnan(ns) ? DOWNTIME_UNKNOWN : 0;
+    }
+    return ns < 9.2e18 ? (int64_t)ns : DOWNTIME_UNKNOWN;
+}
+
+/* ---- bandwidth ---- */
+
+void bandwidth_meter_add(BandwidthMeter *meter, uint64_t bytes, int64_t begin_ns, int64_t end_ns)
+{
+    int64_t begin = begin_ns > meter->last_ns ? begin_ns : meter->last_ns;
+    if (end_ns > meter->last_ns) {
+        meter->last_ns = end_ns;
+    }
+    /* Less than a microsecond is a clock that stood still or went back, not a measurement. */
+    if (end_ns <= begin || end_ns - begin < 1000 || bytes == 0) {
+        return;
+    }
+    double seconds = (double)(end_ns - begin) / NS_PER_SECOND;
+    if (meter->seconds + seconds > METER_WINDOW && meter->seconds > 0) {
+        double keep = seconds < METER_WINDOW ? (METER_WINDOW - seconds) / meter->seconds : 0;
+        meter->bytes *= keep < 1 ? keep : 1;
+        meter->seconds *= keep < 1 ? keep : 1;
+    }
+    meter->bytes += (double)bytes;
+    meter->seconds += seconds;
+}
+
+double bandwidth_meter_get(const BandwidthMeter *meter)
+{
+    return meter->seconds > 0 ? meter->bytes / meter->seconds : 0;
+}
+
+/* ---- downtime ---- */
+
+int64_t converge_send_ns(uint64_t bytes, double bandwidth)
+{
+    if (bytes == 0) {
+        return 0;
+    }
+    return bandwidth > 0 ? to_ns((double)bytes / bandwidth * NS_PER_SECOND) : DOWNTIME_UNKNOWN;
+}
+
+static int64_t add_ns(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return b <= 0 ? a : __builtin_add_overflow(a, b, &sum) ? DOWNTIME_UNKNOWN : sum;
+}
+
+int64_t converge_downtime_ns(const DowntimeCost *cost)
+{
+    int64_t ns = converge_send_ns(cost->ram_bytes, cost->bandwidth);
+    ns = add_ns(ns, converge_send_ns(cost->device_bytes, cost->bandwidth));
+    ns = add_ns(ns, cost->stop_ns);
+    ns = add_ns(ns, cost->save_ns);
+    ns = add_ns(ns, cost->load_ns);
+    return add_ns(ns, cost->round_trip_ns);
+}
+
+/* ---- the decision ---- */
+
+/* What would be left after another round, if pages go on becoming dirty as they do. */
+static double expected_next(const ConvergeRound *r)
+{
+    double rate = r->rate_limit > 0 && r->rate_limit < r->bandwidth ? r->rate_limit : r->bandwidth;
+    return (double)r->dirty_rate * ((double)r->pending / rate + ROUND_OVERHEAD_SECONDS);
+}
+
+bool converge_should_switch(const ConvergeRound *r)
+{
+    if (!r->running) {
+        return true;
+    }
+    if (r->downtime_ns == DOWNTIME_UNKNOWN || r->downtime_ns > r->limit_ns) {
+        return false;
+    }
+    if (r->pending == 0 || converge_send_ns(r->pending, r->bandwidth) <= SMALL_ENOUGH_NS) {
+        return true;
+    }
+    return (double)r->pending > (double)r->previous * BARELY_SHRINKS ||
+           expected_next(r) > (double)r->pending * BARELY_SHRINKS;
+}

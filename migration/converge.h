@@ -1,0 +1,62 @@
+/*
+ * converge.h - when a machine shall be stopped for the last part: the arithmetic, without a clock or a thread.
+ *
+ * Floor F5, private to migration/.  Pure functions.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef MIGRATION_CONVERGE_H
+#define MIGRATION_CONVERGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DOWNTIME_UNKNOWN INT64_MAX
+
+/* How fast bytes go through, from samples; older ones count less and less. Zeroed: nothing is known. */
+typedef struct BandwidthMeter {
+    double bytes, seconds;
+    int64_t last_ns;            /* when the sample before had gone through */
+} BandwidthMeter;
+
+/*
+ * bytes that were put from begin_ns on had gone through at end_ns. What of that time the sample before took
+ * is not counted again, so samples may overlap.
+ */
+void bandwidth_meter_add(BandwidthMeter *meter, uint64_t bytes, int64_t begin_ns, int64_t end_ns);
+/* Bytes a second, 0 while nothing is known. */
+double bandwidth_meter_get(const BandwidthMeter *meter);
+
+/* bytes at bandwidth (bytes/s), in ns; DOWNTIME_UNKNOWN where bandwidth is no positive number. */
+int64_t converge_send_ns(uint64_t bytes, double bandwidth);
+
+/* What a stop would consist of. Times in ns; negative ones count as 0. */
+typedef struct DowntimeCost {
+    uint64_t ram_bytes, device_bytes;
+    double bandwidth;           /* bytes/s; not positive: not known */
+    int64_t stop_ns;            /* bringing the machine to rest */
+    int64_t save_ns, load_ns;   /* of the devices, here and there */
+    int64_t round_trip_ns;      /* of a word to the destination and its answer */
+} DowntimeCost;
+/* The expected downtime; DOWNTIME_UNKNOWN if the bandwidth is not known. Never negative, never overflows. */
+int64_t converge_downtime_ns(const DowntimeCost *cost);
+
+/* What is known when a round has ended and the dirty pages have been counted. */
+typedef struct ConvergeRound {
+    bool running;               /* the machine runs: stopping it costs something */
+    uint64_t pending;           /* bytes that are left now */
+    uint64_t previous;          /* bytes that were left when the round began */
+    uint64_t dirty_rate;        /* bytes a second that become dirty */
+    double bandwidth;           /* of the channel, bytes/s */
+    double rate_limit;          /* what may be sent while the machine runs, bytes/s; 0: no limit */
+    int64_t downtime_ns;        /* expected */
+    int64_t limit_ns;
+} ConvergeRound;
+
+/*
+ * True if the machine shall be stopped now: the expected downtime is within the limit, and another round would
+ * not shorten it by more than such a round is worth.
+ */
+bool converge_should_switch(const ConvergeRound *round);
+
+#endif

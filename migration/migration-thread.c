@@ -1,0 +1,445 @@
+/*
+ * migration-thread.c - the life of an outgoing migration: set up, send rounds, stop the machine, hand it over.
+ *
+ * Floor F5; below it the save phases and the stream.
+ * Threads: the migration thread, which alone writes the stream.  It takes the machine lock to set up, to measure
+ * the devices and from the stop to the end of the device state; it holds no lock while it sends rounds or waits.
+ * Invariant: nothing is freed here and no terminal status is set; the thread's last act is to schedule the
+ * cleanup.  Everything before migration_commit() can be taken back; behind it only the destination's word counts.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+
+#include "migration/migration-internal.h"
+#include "migration/ram.h"
+#include "migration/rate-limit.h"
+#include "migration/wire.h"
+#include "system/memory.h"
+#include "trace/migration.h"
+
+#define NS_PER_SECOND 1000000000LL
+#define NS_PER_MS 1000000LL
+/* How often the numbers of query-migrate are brought up to date. */
+#define NUMBERS_PERIOD_NS (100 * NS_PER_MS)
+/* A probe is sent at the latest behind so many bytes. */
+#define PROBE_BYTES (8u << 20)
+/* Rounds that have little to send begin no sooner than this after each other. */
+#define ROUND_MIN_NS (5 * NS_PER_MS)
+/* What bringing the vCPUs to rest is taken to cost; draining disks comes on top. */
+#define STOP_COST_NS (1 * NS_PER_MS)
+/* How long the destination's reason is waited for when the channel has broken. */
+#define REASON_WAIT_MS 1000
+
+/* What the thread knows besides its run; lives on its stack. */
+typedef struct Sender {
+    MigrationRun *run;
+    MigrationState *s;
+    Machine *m;
+    BandwidthMeter write_meter;     /* from write times, where no PONGs come back */
+    uint64_t probed_bytes;          /* stream position behind the last probe */
+    int64_t probe_begin_ns;         /* when the first byte after it was put; 0: none yet */
+    uint32_t probe_id;
+    uint64_t written_bytes, written_ns;     /* of the last look at the write meter */
+    int64_t numbers_ns;             /* when numbers were last brought up to date */
+    uint64_t numbers_bytes, numbers_pages;
+    uint64_t previous;              /* bytes that were left when this round began */
+    uint64_t device_bytes;          /* measured by rehearsal */
+    int64_t device_ns;
+    int64_t sync_ns;                /* what counting the dirty pages took */
+    int64_t round_ns;               /* when this round began */
+} Sender;
+
+static bool is_status(const Sender *t, int status)
+{
+    return migration_status_now(t->s) == status;
+}
+
+/* Moves on, unless somebody has cancelled meanwhile. */
+static bool step(Sender *t, int from, int to, Error **errp)
+{
+    if (!migration_set_status(t->s, from, to)) {
+        error_setg(errp, "the migration was cancelled");
+        return false;
+    }
+    return true;
+}
+
+/* ---- setup ---- */
+
+static bool connect_channel(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    MigrationConnectContext ctx = {
+        .machine = t->m, .named_fd = run->named_fd, .cancel_fd = run->cancel_fd,
+    };
+    run->named_fd = -1;
+    MigrationChannel *ch = migration_connect(run->address, &ctx, errp);
+    if (!ch) {
+        return false;
+    }
+    g_mutex_lock(&t->s->lock);
+    run->channel = ch;
+    if (run->shut) {
+        migration_channel_shutdown(ch);
+    }
+    g_mutex_unlock(&t->s->lock);
+    run->file = qemu_file_channel_new_output(ch);
+    bool two_way = run->config.return_path && ch->two_way;
+    run->save = (SaveVMOptions) {
+        .handover = two_way, .return_path = two_way, .validate_uuid = run->config.validate_uuid,
+    };
+    if (two_way) {
+        run->rp = return_path_open(t->s, ch);
+    }
+    return true;
+}
+
+static void tell_pass(Sender *t)
+{
+    if (t->s->surface) {
+        t->s->surface->pass(t->s->surface_opaque, atomic_load(&ram_counters(t->m)->dirty_sync_count));
+    }
+}
+
+static bool setup(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    if (!connect_channel(t, errp) || !savevm_state_header(run->file, t->m, &run->save, errp)) {
+        return false;
+    }
+    machine_lock(t->m);
+    bool ok = savevm_state_setup(run->file, t->m, errp);
+    machine_unlock(t->m);
+    if (!ok || !qemu_fflush(run->file)) {
+        return false;
+    }
+    t->previous = UINT64_MAX;
+    t->probe_id = 1;                /* the header's own PING */
+    t->probed_bytes = qemu_ftell(run->file);
+    tell_pass(t);
+    atomic_store(&t->s->times.active_ns, migration_now(t->s));
+    return step(t, MIGRATION_STATUS_SETUP, MIGRATION_STATUS_ACTIVE, errp);
+}
+
+/* ---- how fast it goes ---- */
+
+/* Asks the destination to say when it has got this far. */
+static void probe(Sender *t)
+{
+    uint64_t bytes = qemu_ftell(t->run->file) - t->probed_bytes;
+    if (!t->run->rp || bytes == 0) {
+        return;
+    }
+    uint32_t id = t->probe_id + 1;
+    const uint8_t wire[4] = { (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
+    if (!return_path_expect(t->run->rp, id, bytes, t->probe_begin_ns)) {
+        return;
+    }
+    t->probe_id = id;
+    savevm_send_command(t->run->file, MIG_CMD_PING, wire, sizeof(wire));
+    t->probed_bytes = qemu_ftell(t->run->file);
+    t->probe_begin_ns = 0;
+}
+
+/* What the channel carries, bytes/s: told by the user, or from PONGs, or from the time that writes took. */
+static double bandwidth(Sender *t, int64_t *round_trip_ns)
+{
+    *round_trip_ns = 0;
+    uint64_t bytes = qemu_file_get_transferred(t->run->file);
+    uint64_t ns = qemu_file_send_time_ns(t->run->file);
+    bandwidth_meter_add(&t->write_meter, bytes - t->written_bytes, (int64_t)t->written_ns, (int64_t)ns);
+    t->written_bytes = bytes;
+    t->written_ns = ns;
+    double measured = t->run->rp ? return_path_bandwidth(t->run->rp, round_trip_ns)
+                                 : bandwidth_meter_get(&t->write_meter);
+    uint64_t told = migration_uint(t->s->options, "avail-switchover-bandwidth");
+    return told ? (double)told : measured;
+}
+
+/* For query-migrate: what went out in the last period. */
+static void update_numbers(Sender *t)
+{
+    const RAMCounters *c = ram_counters(t->m);
+    int64_t now = migration_now(t->s);
+    int64_t elapsed = now - t->numbers_ns;
+    if (elapsed < NUMBERS_PERIOD_NS) {
+        return;
+    }
+    uint64_t bytes = qemu_file_get_transferred(t->run->file);
+    uint64_t pages = atomic_load(&c->normal) + atomic_load(&c->duplicate);
+    if (t->numbers_ns) {
+        double per_second = (double)NS_PER_SECOND / (double)elapsed;
+        atomic_store(&t->s->times.bytes_per_second, (uint64_t)((double)(bytes - t->numbers_bytes) * per_second));
+        atomic_store(&t->s->times.pages_per_second, (uint64_t)((double)(pages - t->numbers_pages) * per_second));
+    }
+    t->numbers_ns = now;
+    t->numbers_bytes = bytes;
+    t->numbers_pages = pages;
+}
+
+static int64_t expect_downtime(Sender *t, uint64_t pending, double speed, int64_t round_trip_ns)
+{
+    const DowntimeCost cost = {
+        .ram_bytes = pending, .device_bytes = t->device_bytes, .bandwidth = speed,
+        .stop_ns = STOP_COST_NS + t->sync_ns, .save_ns = t->device_ns, .load_ns = 2 * t->device_ns,
+        .round_trip_ns = 2 * round_trip_ns,
+    };
+    int64_t ns = converge_downtime_ns(&cost);
+    atomic_store(&t->s->times.expected_downtime_ns, ns);
+    return ns;
+}
+
+/* ---- rounds ---- */
+
+/* False if the run is to end. Returns early when it is cancelled. */
+static bool pause_until(Sender *t, int64_t until_ns)
+{
+    int64_t left = until_ns - migration_now(t->s);
+    if (left > 0) {
+        struct pollfd p = { .fd = t->run->cancel_fd, .events = POLLIN };
+        poll(&p, 1, (int)((left + NS_PER_MS - 1) / NS_PER_MS));
+    }
+    return is_status(t, MIGRATION_STATUS_ACTIVE);
+}
+
+/* One piece of the round, paid for afterwards. */
+static bool send_piece(Sender *t, bool *done, Error **errp)
+{
+    QEMUFile *f = t->run->file;
+    uint64_t before = qemu_ftell(f);
+    if (!t->probe_begin_ns) {
+        t->probe_begin_ns = migration_now(t->s);
+    }
+    if (!savevm_state_iterate(f, t->m, done, errp)) {
+        return false;
+    }
+    uint64_t bytes = qemu_ftell(f) - before;
+    /* Where there is a limit we may sleep now, which must not look like a slow channel: first the probe. */
+    bool limited = rate_limit_get(t->run->limit) > 0;
+    if (*done || limited || qemu_ftell(f) - t->probed_bytes >= PROBE_BYTES) {
+        probe(t);
+    }
+    if ((*done || limited) && !qemu_fflush(f)) {
+        return false;
+    }
+    update_numbers(t);
+    if (!rate_limit_wait(t->run->limit, bytes) || !is_status(t, MIGRATION_STATUS_ACTIVE)) {
+        error_setg(errp, "the migration was cancelled");
+        return false;
+    }
+    return true;
+}
+
+/* Sends everything that was dirty when the round began. */
+static bool send_round(Sender *t, Error **errp)
+{
+    bool done = false;
+    t->round_ns = migration_now(t->s);
+    while (!done) {
+        if (!send_piece(t, &done, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Saves every device into nothing, once, to know what that will take. */
+static bool rehearse(Sender *t, Error **errp)
+{
+    if (t->device_bytes) {
+        return true;
+    }
+    machine_lock(t->m);
+    bool ok = savevm_state_measure_devices(t->m, &t->device_bytes, &t->device_ns, errp);
+    machine_unlock(t->m);
+    return ok;
+}
+
+/* Looks at what is left, and decides. */
+static bool round_is_last(Sender *t)
+{
+    int64_t round_trip_ns, begin = migration_now(t->s);
+    uint64_t pending = savevm_state_pending(t->m, true);
+    t->sync_ns = migration_now(t->s) - begin;
+    double speed = bandwidth(t, &round_trip_ns);
+    const ConvergeRound round = {
+        .running = runstate_is_running(t->m),
+        .pending = pending,
+        .previous = t->previous,
+        .dirty_rate = atomic_load(&ram_counters(t->m)->dirty_pages_rate) * TARGET_PAGE_SIZE,
+        .bandwidth = speed,
+        .rate_limit = (double)migration_uint(t->s->options, "max-bandwidth"),
+        .downtime_ns = expect_downtime(t, pending, speed, round_trip_ns),
+        .limit_ns = (int64_t)migration_uint(t->s->options, "downtime-limit") * NS_PER_MS,
+    };
+    t->previous = pending;
+    tell_pass(t);
+    trace_migration_round(atomic_load(&ram_counters(t->m)->dirty_sync_count), pending,
+                          (uint64_t)round.downtime_ns / 1000, speed);
+    return converge_should_switch(&round);
+}
+
+static bool iterate(Sender *t, Error **errp)
+{
+    do {
+        if (!send_round(t, errp) || !rehearse(t, errp)) {
+            return false;
+        }
+        if (!pause_until(t, t->previous == UINT64_MAX ? 0 : t->round_ns + ROUND_MIN_NS)) {
+            error_setg(errp, "the migration was cancelled");
+            return false;
+        }
+    } while (!round_is_last(t));
+    return true;
+}
+
+/* ---- switchover ---- */
+
+/* pause-before-switchover: until migrate-continue or the end. Lock held; dropped meanwhile. */
+static bool wait_for_continue(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    if (!run->config.pause_before_switchover) {
+        return step(t, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_DEVICE, errp);
+    }
+    if (!step(t, MIGRATION_STATUS_ACTIVE, MIGRATION_STATUS_PRE_SWITCHOVER, errp)) {
+        return false;
+    }
+    machine_unlock(t->m);
+    g_mutex_lock(&run->continue_lock);
+    while (is_status(t, MIGRATION_STATUS_PRE_SWITCHOVER)) {
+        g_cond_wait(&run->continue_cond, &run->continue_lock);
+    }
+    g_mutex_unlock(&run->continue_lock);
+    machine_lock(t->m);
+    if (!is_status(t, MIGRATION_STATUS_DEVICE)) {
+        error_setg(errp, "the migration was cancelled");
+        return false;
+    }
+    return true;
+}
+
+/* The machine stands still; everything that is left goes out. Lock held. */
+static bool stop_and_save(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    run->old_state = runstate_get(t->m);
+    run->stopped = true;
+    atomic_store(&t->s->times.stop_ns, migration_now(t->s));
+    global_state_store(t->m, run->old_state);
+    if (!vm_stop_force_state(t->m, RUN_STATE_FINISH_MIGRATE, errp) || !wait_for_continue(t, errp)) {
+        return false;
+    }
+    run->images_given = true;
+    if (!migration_images_give(t->s, errp)) {
+        return false;
+    }
+    return savevm_state_complete(run->file, t->m, &run->save, errp);
+}
+
+static int64_t since_stop_us(const Sender *t)
+{
+    return (migration_now(t->s) - atomic_load(&t->s->times.stop_ns)) / 1000;
+}
+
+/* The last word, and the answer. */
+static bool hand_over(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    if (!qemu_fflush(run->file) || !return_path_wait_ready(run->rp, errp) ||
+        !step(t, MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_COMMITTED, errp)) {
+        return false;
+    }
+    trace_migration_switchover("ready", since_stop_us(t));
+    savevm_send_command(run->file, MIG_CMD_GODWIT_GO, NULL, 0);
+    if (!qemu_fflush(run->file)) {
+        /* A write that failed has not delivered the whole word: nobody can have started. */
+        return false;
+    }
+    switch (return_path_wait_started(run->rp, errp)) {
+    case RETURN_PATH_YES:
+        run->handover = MIGRATION_HANDOVER_CONFIRMED;
+        return true;
+    case RETURN_PATH_NO:
+        return false;
+    case RETURN_PATH_LOST:
+        break;
+    }
+    run->in_doubt = true;
+    run->handover = MIGRATION_HANDOVER_IN_DOUBT;
+    error_prepend(errp, "the machine was handed over, but whether it arrived is in doubt: ");
+    return false;
+}
+
+/*
+ * No way back: all bytes are out and the channel has nothing to complain of. Who reads the last of them starts
+ * the machine, so they are written behind the commitment.
+ */
+static bool finish_one_way(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    if (!step(t, MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_COMMITTED, errp) || !qemu_fflush(run->file)) {
+        return false;
+    }
+    if (migration_channel_finish(run->channel, errp)) {
+        run->handover = MIGRATION_HANDOVER_UNCONFIRMED;
+        return true;
+    }
+    if (migration_run_is_shut(run)) {
+        run->in_doubt = true;
+        run->handover = MIGRATION_HANDOVER_IN_DOUBT;
+    }
+    return false;
+}
+
+static bool switch_over(Sender *t, Error **errp)
+{
+    machine_lock(t->m);
+    bool ok = stop_and_save(t, errp);
+    machine_unlock(t->m);
+    trace_migration_switchover("saved", since_stop_us(t));
+    ok = ok && (t->run->rp ? hand_over(t, errp) : finish_one_way(t, errp));
+    if (ok) {
+        atomic_store(&t->s->times.resume_ns, migration_now(t->s));
+        trace_migration_switchover("done", since_stop_us(t));
+    }
+    return ok;
+}
+
+/* ---- the thread ---- */
+
+/* The best reason that there is: the destination's, else what went wrong here. Takes err. */
+static void explain(Sender *t, Error *err)
+{
+    MigrationRun *run = t->run;
+    Error *theirs = NULL;
+    if (run->rp && !run->in_doubt && !is_status(t, MIGRATION_STATUS_CANCELLING) &&
+        return_path_reason(run->rp, REASON_WAIT_MS, &theirs)) {
+        error_free(err);
+        err = theirs;
+    }
+    if (!err && run->file && qemu_file_get_error(run->file)) {
+        err = error_copy(qemu_file_get_error(run->file));
+    }
+    if (!err) {
+        error_setg(&err, "the migration ended without a reason");
+    }
+    migration_run_set_error(run, err);
+}
+
+gpointer migration_thread(gpointer opaque)
+{
+    MigrationRun *run = opaque;
+    Sender t = { .run = run, .s = run->s, .m = run->s->machine };
+    Error *err = NULL;
+    run->completed = setup(&t, &err) && iterate(&t, &err) && switch_over(&t, &err);
+    if (!run->completed) {
+        explain(&t, err);
+    }
+    atomic_store(&t.s->times.end_ns, migration_now(t.s));
+    main_loop_schedule_oneshot(t.m->loop, migration_cleanup_bh, run);
+    return NULL;
+}
