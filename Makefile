@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules
 
 BUILD ?= build
 CONFIG := $(if $(filter build,$(BUILD)),config.mak,$(BUILD)/config.mak)
-NO_CONFIG := help clean distclean format check-asan check-ubsan check-tsan
+NO_CONFIG := help clean distclean format fuzz check-asan check-ubsan check-tsan
 ifneq ($(filter-out $(NO_CONFIG),$(or $(MAKECMDGOALS),all)),)
 include $(CONFIG)
 endif
@@ -66,6 +66,11 @@ UNIT_SRCS := $(wildcard tests/unit/test-*.c)
 UNIT_TESTS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 # Helpers shared by unit tests: tests/unit/lib-*.c, linked into each of them.
 UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))
+# Fuzz targets: with libFuzzer in a build directory of its own (make fuzz), and as replays of their corpora.
+FUZZ_SRCS := $(wildcard tests/fuzz/fuzz-*.c)
+FUZZ_REPLAYS := $(FUZZ_SRCS:tests/fuzz/fuzz-%.c=$(BUILD)/tests/fuzz/replay-%)
+FUZZERS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
+FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/fuzz/replay.o
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(BUILD)/obj/%.o) $(UNIT_LIB_OBJS)
 
 TEST_QAPI_OBJS := $(TEST_QAPI_C:$(BUILD)/%.c=$(BUILD)/obj/gen/%.o)
@@ -76,7 +81,7 @@ TSAN_WRAP := $(BUILD)/tsan.wrap
 TSAN_LINK := $(TSAN_OBJ) @$(TSAN_WRAP)
 endif
 
-ALL_OBJS := $(TSAN_OBJ) $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS) $(TEST_QAPI_OBJS)
+ALL_OBJS := $(TSAN_OBJ) $(OBJS) $(MAIN_OBJ) $(UNIT_OBJS) $(FUZZ_OBJS) $(TEST_QAPI_OBJS)
 INCLUDES := -I$(BUILD)/include -Iinclude -I.
 
 ifeq ($(V),1)
@@ -88,7 +93,7 @@ Q := @
 endif
 
 .PHONY: all check check-build check-unit check-guest check-floors check-interop check-asan check-ubsan check-tsan \
-	check-sanitized reconfigure install bench fuzz format lint help clean distclean docs
+	check-sanitized reconfigure install bench fuzz fuzzers proof soak format lint help clean distclean docs
 
 all: $(LIB) $(PROGRAM) $(GEN_STAMPS)
 
@@ -128,6 +133,17 @@ $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(UNIT_LIB_OBJS) $(TEST_QAPI_LIB) $(TSAN_LINK) $(LIB) $(LIBS)
+
+$(FUZZ_REPLAYS): $(BUILD)/tests/fuzz/replay-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(BUILD)/obj/tests/fuzz/replay.o \
+		$(TEST_QAPI_LIB) $(LIB) $(TSAN_WRAP)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_QAPI_LIB) $(TSAN_LINK) $(LIB) $(LIBS)
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_QAPI_LIB) $(LIB)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(TEST_QAPI_LIB) $(LIB) $(LIBS)
 
 $(BUILD)/tsan.wrap: $(TSAN_OBJ)
 	$(Q)nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p' > $@
@@ -170,10 +186,10 @@ RUN_TESTS := BUILD=$(BUILD) python3 scripts/run-tests -j 2 --timeout 60
 GUEST_RUN := $(if $(wildcard tests/guest/run),--long tests/guest/run)
 SYSTEM_TESTS := $(foreach f,$(wildcard tests/system/test-*),$(if $(shell test -x $f && echo y),$f))
 
-check-build: all $(UNIT_TESTS)
+check-build: all $(UNIT_TESTS) $(FUZZ_REPLAYS)
 
 check: check-build
-	@$(RUN_TESTS) $(UNIT_TESTS) $(GUEST_RUN) $(SYSTEM_TESTS) scripts/check-floors
+	@$(RUN_TESTS) $(SYSTEM_TESTS) $(UNIT_TESTS) $(FUZZ_REPLAYS) $(GUEST_RUN) scripts/check-floors
 
 check-unit: check-build
 	@$(RUN_TESTS) $(UNIT_TESTS)
@@ -197,13 +213,20 @@ check-asan check-ubsan check-tsan: check-%:
 	@$(MAKE) --no-print-directory BUILD=build-$* check-sanitized
 
 check-sanitized: check-build
-	@$(RUN_TESTS) --scale 4 $(UNIT_TESTS) $(GUEST_RUN)
+	@$(RUN_TESTS) --scale 4 $(UNIT_TESTS) $(FUZZ_REPLAYS) $(GUEST_RUN)
 
 bench: all
 	@if [ -x tests/bench/run ]; then BUILD=$(BUILD) tests/bench/run; else echo "no tests/bench/run"; fi
 
-fuzz: all
-	@if [ -x tests/fuzz/run ]; then BUILD=$(BUILD) tests/fuzz/run; else echo "no tests/fuzz/run"; fi
+# Each target for FUZZ_SECONDS (30); NAMES="hart board" chooses.
+fuzz:
+	@tests/fuzz/run $(NAMES)
+
+fuzzers: $(FUZZERS)
+
+# What takes minutes to hours; see docs/devel/testing.md.
+proof soak: all
+	@BUILD=$(BUILD) GODWIT=$(BUILD)/godwit tests/proof/$@
 
 # ---- Installation, housekeeping ------------------------------------------------------------------
 
@@ -225,7 +248,7 @@ clean:
 		$(BUILD)/include/trace $(BUILD)/*.a $(BUILD)/*.stamp $(BUILD)/*.list $(BUILD)/godwit
 
 distclean:
-	rm -rf build build-asan build-ubsan build-tsan build-ci config.mak
+	rm -rf build build-asan build-ubsan build-tsan build-ci build-fuzz build-clang build-san config.mak
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -235,7 +258,8 @@ help:
 #: make check-asan    unit and guest tests with AddressSanitizer; also check-ubsan, check-tsan
 #: make check-floors  hold every #include against the floors of the house
 #: make bench         speed, side by side with the distribution's emulator where there is one
-#: make fuzz          throw garbage at the parsers
+#: make fuzz          throw garbage at everything that reads what it did not write (FUZZ_SECONDS=30 each)
+#: make proof         10^9 instructions of Linux, always the same digest; make soak: hours of stress
 #: make lint          clang-tidy or cppcheck, and shellcheck; make format [FILES=...]: clang-format
 #: make install       program and man page into $(DESTDIR)$(PREFIX)
 #: make clean         remove what was built; make distclean: the configuration too

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "cli/cmdline.h"
+#include "cli/help.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,8 +100,11 @@ static char *similar_options(const char *name)
 
 static void unknown_option(const char *arg, Error **errp)
 {
-    g_autofree char *similar = similar_options(arg + strspn(arg, "-"));
-    if (similar[0]) {
+    const char *name = arg + strspn(arg, "-");
+    g_autofree char *similar = similar_options(name);
+    if (cli_help_instead(name)) {
+        error_setg(errp, "%s: invalid option (%s)", arg, cli_help_instead(name));
+    } else if (similar[0]) {
         error_setg(errp, "%s: invalid option (did you mean %s?)", arg, similar);
     } else {
         error_setg(errp, "%s: invalid option (-help lists the options)", arg);
@@ -113,6 +117,9 @@ static const char *const repeatable_keys[] = { "hostfwd", "guestfwd", "dnssearch
 bool cmdline_apply(CommandLine *cl, const CliOption *option, const char *value, Error **errp)
 {
     cl->current = option;
+    if (value && cli_help_names(cl, option, value)) {
+        return true;
+    }
     if (option->apply) {
         return option->apply(cl, value, errp);
     }
@@ -164,10 +171,11 @@ static void print_option(const CliOption *option)
         g_strconcat("-", option->name, option->alias ? ", -" : "", option->alias ? option->alias : "",
                     option->arg ? " " : "", option->arg, NULL);
     g_auto(GStrv) lines = g_strsplit(option->help, "\n", -1);
-    if (strlen(head) > 24) {
+    glong width = g_utf8_strlen(head, -1);
+    if (width > 24) {
         printf("%s\n%-26s%s\n", head, "", lines[0]);
     } else {
-        printf("%-26s%s\n", head, lines[0]);
+        printf("%s%*s%s\n", head, (int)(26 - width), "", lines[0]);
     }
     for (int i = 1; lines[i]; i++) {
         printf("%-26s%s\n", "", lines[i]);

@@ -17,5 +17,9 @@ void cli_help_machines(CommandLine *cl);
 void cli_help_cpus(CommandLine *cl);
 /* True if value asks for help ("help", "?", "NAME,help"); then it was printed. */
 bool cli_help_device(CommandLine *cl, const char *value);
+/* The same for the other options whose value begins with a name. */
+bool cli_help_names(CommandLine *cl, const CliOption *option, const char *value);
+/* What to use in place of an option that other emulators have; NULL if nothing is known of it. */
+const char *cli_help_instead(const char *name);
 
 #endif

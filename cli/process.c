@@ -153,6 +153,7 @@ void process_handle_signals(Machine *m)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);      /* a write past the limit fails: a machine does not die of it */
     for (size_t i = 0; i < G_N_ELEMENTS(end_signals); i++) {
         GSource *source = g_unix_signal_source_new(end_signals[i]);
         g_source_set_callback(source, on_signal, m, NULL);

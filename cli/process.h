@@ -30,7 +30,7 @@ void process_remove_pidfile(void);
  * terminal is as it was before.  To be called before the terminal is changed.
  */
 void process_guard_terminal(void);
-/* SIGTERM, SIGINT and SIGHUP ask m to shut down (cause host-signal); SIGPIPE is ignored. */
+/* SIGTERM, SIGINT and SIGHUP ask m to shut down (cause host-signal); SIGPIPE and SIGXFSZ are ignored. */
 void process_handle_signals(Machine *m);
 
 #endif

@@ -143,7 +143,8 @@ static void remove_stale_path(const char *path, const struct sockaddr_un *un, so
     if (path[0] == '@' || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode)) {
         return;
     }
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* A datagram socket finds the other one, and makes no connection that it would have to handle. */
+    int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0) {
         return;
     }

@@ -84,9 +84,13 @@ static bool wait_child(ExecChannel *c, int timeout_ms, bool stubborn)
 }
 
 /* False with *errp set if the child has ended in any other way than with exit code 0. */
-static bool check_status(const ExecChannel *c, Error **errp)
+static bool check_status(ExecChannel *c, Error **errp)
 {
     const char *name = c->parent.name;
+    if (c->wstatus != 0 && atomic_load(&c->down)) {
+        error_setg(errp, "the channel %s was shut down before its command had ended", name);
+        return false;
+    }
     if (WIFSIGNALED(c->wstatus)) {
         error_setg(errp, "the command of %s was killed by signal %d (%s)", name, WTERMSIG(c->wstatus),
                    g_strsignal(WTERMSIG(c->wstatus)));
@@ -171,8 +175,7 @@ static bool exec_finish(MigrationChannel *ch, Error **errp)
         return false;
     }
     if (!wait_child(c, -1, false)) {
-        error_setg(errp, "the channel %s was shut down before its command had ended", ch->name);
-        return false;
+        c->wstatus = -1;    /* shut down: nothing is known of it, and nothing good is assumed */
     }
     return check_status(c, errp);
 }

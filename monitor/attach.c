@@ -14,6 +14,7 @@
 #include "monitor/monitor-internal.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
+#include "system/clock.h"
 #include "util/keyval.h"
 
 /* What hangs on a machine; found again by the hub's `opaque`. */
@@ -21,6 +22,7 @@ typedef struct Attachment {
     Machine *machine;
     MonitorHub *hub;
     QEMUBH *flush_bh;
+    QEMUTimer *flush_timer;     /* for events that were held back */
     GPtrArray *connections;     /* of QmpConnection */
 } Attachment;
 
@@ -105,6 +107,13 @@ static void flush_bh(void *opaque)
     monitor_hub_flush_events(opaque);
 }
 
+static void wake_in(void *opaque, int64_t delay_us)
+{
+    Attachment *attachment = opaque;
+    timer_mod(attachment->flush_timer,
+              qemu_clock_get_ns(attachment->machine, QEMU_CLOCK_REALTIME) + delay_us * 1000);
+}
+
 static void kick(void *opaque)
 {
     Attachment *attachment = opaque;
@@ -123,9 +132,11 @@ void monitor_attach(Machine *m)
         .commands = &qmp_command_table,
         .fdsets = m->fdsets,
         .kick = kick,
+        .wake_in = wake_in,
         .opaque = attachment,
     });
     attachment->flush_bh = qemu_bh_new(m->loop, flush_bh, attachment->hub);
+    attachment->flush_timer = timer_new_ns(m, QEMU_CLOCK_REALTIME, flush_bh, attachment->hub);
     m->events = monitor_hub_sink(attachment->hub);
     monitor_connect_machine_events(m);
     monitor_connect_migration(m);
@@ -143,6 +154,7 @@ void monitor_detach(Machine *m)
     m->events = NULL;
     monitor_hub_flush_events(hub);
     qemu_bh_delete(attachment->flush_bh);
+    timer_free(attachment->flush_timer);
     g_ptr_array_unref(attachment->connections);
     monitor_hub_free(hub);
     fdsets_free(m->fdsets);

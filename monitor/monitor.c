@@ -4,11 +4,12 @@
  * Floor F6; below it util.  Threads: the main loop's, with the machine lock held; only the sink's emit
  * runs on any thread, and touches nothing but the queue, under its mutex.
  * Invariant: an event is stamped and queued when it happens, and written in that order, before the
- * reply to any command that finished later.
+ * reply to any command that finished later; only those that are throttled come later.
  * Format: {"timestamp": {"seconds": S, "microseconds": U}, "event": NAME, "data": {...}}.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "monitor/event-throttle.h"
 #include "monitor/monitor-internal.h"
 
 #include <unistd.h>
@@ -26,6 +27,7 @@ struct MonitorHub {
     FdSets *own_fdsets;
     GPtrArray *monitors;    /* of Monitor */
     GArray *on_free;        /* of HubOnFree */
+    EventThrottle *throttle;
     GMutex lock;            /* guards events */
     GQueue events;          /* of json_t */
 };
@@ -59,17 +61,36 @@ static json_t *next_event(MonitorHub *hub)
     return message;
 }
 
+/* Takes the reference. */
+static void send_event(MonitorHub *hub, json_t *message)
+{
+    for (guint i = 0; i < hub->monitors->len; i++) {
+        Monitor *mon = g_ptr_array_index(hub->monitors, i);
+        if (mon->qmp && mon->qmp->negotiated) {
+            qmp_session_write(mon->qmp, message);
+        }
+    }
+    json_decref(message);
+}
+
 void monitor_hub_flush_events(MonitorHub *hub)
 {
     json_t *message;
+    int64_t now = g_get_monotonic_time();
+    while ((message = event_throttle_due(hub->throttle, now))) {
+        send_event(hub, message);
+    }
     while ((message = next_event(hub))) {
-        for (guint i = 0; i < hub->monitors->len; i++) {
-            Monitor *mon = g_ptr_array_index(hub->monitors, i);
-            if (mon->qmp && mon->qmp->negotiated) {
-                qmp_session_write(mon->qmp, message);
-            }
+        if (hub->config.wake_in) {
+            message = event_throttle_pass(hub->throttle, message, now);
         }
-        json_decref(message);
+        if (message) {
+            send_event(hub, message);
+        }
+    }
+    int64_t next = event_throttle_next_us(hub->throttle);
+    if (next >= 0) {
+        hub->config.wake_in(hub->config.opaque, MAX(next - now, 0));
     }
 }
 
@@ -90,6 +111,7 @@ MonitorHub *monitor_hub_new(const MonitorHubConfig *config)
     }
     hub->monitors = g_ptr_array_new();
     hub->on_free = g_array_new(FALSE, FALSE, sizeof(HubOnFree));
+    hub->throttle = event_throttle_new();
     g_mutex_init(&hub->lock);
     g_queue_init(&hub->events);
     return hub;
@@ -110,6 +132,7 @@ void monitor_hub_free(MonitorHub *hub)
         json_decref(message);
     }
     g_ptr_array_unref(hub->monitors);
+    event_throttle_free(hub->throttle);
     g_mutex_clear(&hub->lock);
     fdsets_free(hub->own_fdsets);
     g_free(hub);

@@ -41,6 +41,11 @@ typedef struct MonitorHubConfig {
      * main loop soon (a bottom half).  NULL: the caller flushes of itself.
      */
     void (*kick)(void *opaque);
+    /*
+     * Main loop's thread: must have monitor_hub_flush_events() called in so many microseconds, for events
+     * that a guest may cause often (event-throttle.h).  NULL: every event is sent at once.
+     */
+    void (*wake_in)(void *opaque, int64_t delay_us);
     void *opaque;
 } MonitorHubConfig;
 

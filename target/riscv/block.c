@@ -16,7 +16,7 @@
 #include "ops.h"
 
 #define ARENA_SIZE (16u << 20)
-#define HASH_SIZE 8192
+#define HASH_SIZE 32768
 #define SLOTS_MAX (2 * BLOCK_MAX_INSNS + 2)
 #define RAW_MAX (4 * BLOCK_MAX_INSNS)
 #define ALIGNED(n) (((n) + 15) & ~(size_t)15)

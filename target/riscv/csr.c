@@ -315,18 +315,12 @@ static void csr_set_hpmevent(Hart *h, unsigned csr, uint64_t v)
 
 static void csr_set_menvcfg(Hart *h, unsigned csr, uint64_t v)
 {
-    uint64_t old = h->menvcfg;
-
-    h->menvcfg = v & (1 | (hart_has(h, EXT_SSTC) ? MENVCFG_STCE : 0));
-    if ((old ^ h->menvcfg) & MENVCFG_STCE) {
-        irq_update_stimer(h);
-    }
+    irq_set_stimer(h, v & (1 | (hart_has(h, EXT_SSTC) ? MENVCFG_STCE : 0)), h->stimecmp);
 }
 
 static void csr_set_stimecmp(Hart *h, unsigned csr, uint64_t v)
 {
-    h->stimecmp = v;
-    irq_update_stimer(h);
+    irq_set_stimer(h, h->menvcfg, v);
 }
 
 /* ---- the table ---- */

@@ -35,12 +35,16 @@ typedef struct BlockCache BlockCache;
 #define TLB_SIZE 512
 #define TLB_INVALID UINT64_MAX  /* equals no masked address */
 
-/* Data: a page whose whole range is RAM and open to this context. tag_write: all dirty bits are set. */
+/* A page whose whole range is RAM and open to this context. */
 typedef struct TlbEntry {
-    uint64_t tag_read, tag_write;
+    uint64_t tag;               /* virtual page or TLB_INVALID */
     uintptr_t addend;           /* host address - guest address */
-    uint64_t unused;            /* 32 bytes: the index is a shift and a mask */
 } TlbEntry;
+
+/* Apart, so that a copy between two places does not evict itself. In write: all dirty bits are set. */
+typedef struct Tlb {
+    TlbEntry read[TLB_SIZE], write[TLB_SIZE];
+} Tlb;
 
 /* Data contexts: what an access may do depends on these alone; MXR and satp flush. */
 enum { TLB_U, TLB_S, TLB_S_SUM, TLB_M, TLB_CONTEXTS };
@@ -54,7 +58,7 @@ typedef struct FetchEntry {
     const uint8_t *host;
 } FetchEntry;
 
-#define JUMP_CACHE_SIZE 1024
+#define JUMP_CACHE_SIZE 4096
 
 /* Blocks by virtual pc, for jumps that leave the page. Flushed with the TLB. */
 typedef struct JumpEntry {
@@ -89,7 +93,7 @@ struct Hart {
     int64_t slice;              /* instructions that may still run before the loop looks around */
     uint64_t epoch;             /* of code: blocks with another one must be compared before they run */
     Block *block;               /* the one that runs */
-    TlbEntry *tlb;              /* data context in force */
+    Tlb *tlb;                   /* data context in force */
     JumpCache *jumps;           /* of the privilege in force */
     uint64_t x[33];             /* x[32] takes what is written to x0 */
     uint64_t f[32];             /* single precision is NaN-boxed */
@@ -126,7 +130,7 @@ struct Hart {
     uint64_t trap_count;
     char *isa;
 
-    TlbEntry tlbs[TLB_CONTEXTS][TLB_SIZE];
+    Tlb tlbs[TLB_CONTEXTS];
     FetchEntry fetch[4][FETCH_TLB_SIZE];
     JumpCache jump_caches[4];
     uint8_t csr_index[4096];    /* into the table of csr.c; 0: no such CSR */
@@ -159,7 +163,11 @@ static inline uint64_t hart_mip(const Hart *h)
 /* The cause (without the interrupt bit) of the interrupt to take now, or -1. */
 int irq_pending(const Hart *h);
 bool irq_has_work(CPUState *cpu);
-/* Sets STIP and the timer to what stimecmp and the time demand. Any state of the lock. */
+/*
+ * Sets what decides over the timer, or leaves it, and then STIP and the timer to what it and the time
+ * demand. Any state of the lock.
+ */
+void irq_set_stimer(Hart *h, uint64_t menvcfg, uint64_t stimecmp);
 void irq_update_stimer(Hart *h);
 void irq_stimer_init(Hart *h);
 

@@ -85,20 +85,28 @@ static void irq_stimer_update_locked(Hart *h)
     }
 }
 
-void irq_update_stimer(Hart *h)
+void irq_set_stimer(Hart *h, uint64_t menvcfg, uint64_t stimecmp)
 {
     Machine *m = h->cpu.machine;
+    bool lock = h->stimer && !machine_locked(m);
 
-    if (!h->stimer) {
-        return;
-    }
-    if (machine_locked(m)) {
-        irq_stimer_update_locked(h);
-    } else {
+    /* The timer's callback reads both on another thread. */
+    if (lock) {
         machine_lock(m);
+    }
+    h->menvcfg = menvcfg;
+    h->stimecmp = stimecmp;
+    if (h->stimer) {
         irq_stimer_update_locked(h);
+    }
+    if (lock) {
         machine_unlock(m);
     }
+}
+
+void irq_update_stimer(Hart *h)
+{
+    irq_set_stimer(h, h->menvcfg, h->stimecmp);
 }
 
 static void irq_stimer_cb(void *opaque)

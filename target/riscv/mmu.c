@@ -3,7 +3,7 @@
  *
  * Lobby (target/riscv).  Runs on the hart's thread, machine lock not held; devices take it themselves.
  * Invariant: the TLB gets a page only if all of it is RAM with the same rights for the context, and its
- * tag_write only after every dirty bit of the page is set; the bits are set before the store, with no
+ * a write entry only after every dirty bit of the page is set; the bits are set before the store, with no
  * boundary between instructions in between (system/memory.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -42,19 +42,13 @@ static bool mmu_locate(Hart *h, hwaddr pa, Access acc, Place *place)
 /* Enters the page into the TLB as far as it may be. */
 static void mmu_fill(Hart *h, uint64_t va, const Place *place, bool write)
 {
-    TlbEntry *e = &h->tlb[va >> TARGET_PAGE_BITS & (TLB_SIZE - 1)];
-    uint64_t tag = va & TARGET_PAGE_MASK;
-    uintptr_t addend = (uintptr_t)place->host - va;
+    unsigned n = va >> TARGET_PAGE_BITS & (TLB_SIZE - 1);
+    TlbEntry entry = {.tag = va & TARGET_PAGE_MASK, .addend = (uintptr_t)place->host - va};
 
-    if (e->addend != addend || (e->tag_read != tag && e->tag_write != tag)) {
-        e->tag_read = TLB_INVALID;
-        e->tag_write = TLB_INVALID;
-        e->addend = addend;
-    }
     if (!write) {
-        e->tag_read = tag;
+        h->tlb->read[n] = entry;
     } else if (ram_block_page_all_dirty(place->block, place->offset)) {
-        e->tag_write = tag;
+        h->tlb->write[n] = entry;
     }
 }
 
@@ -173,10 +167,10 @@ static void mmu_host_store(uint8_t *p, unsigned size, uint64_t value)
 /* The host address of a misaligned access to a page that the TLB knows, or NULL. */
 static uint8_t *mmu_hit(const Hart *h, uint64_t va, bool store)
 {
-    const TlbEntry *e = &h->tlb[va >> TARGET_PAGE_BITS & (TLB_SIZE - 1)];
+    unsigned n = va >> TARGET_PAGE_BITS & (TLB_SIZE - 1);
+    const TlbEntry *e = store ? &h->tlb->write[n] : &h->tlb->read[n];
 
-    return (store ? e->tag_write : e->tag_read) == (va & TARGET_PAGE_MASK) ? (uint8_t *)(e->addend + va)
-                                                                           : NULL;
+    return e->tag == (va & TARGET_PAGE_MASK) ? (uint8_t *)(e->addend + va) : NULL;
 }
 
 /* Bytes of [va, va + size) that lie on va's page. */

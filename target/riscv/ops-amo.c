@@ -15,9 +15,9 @@
 /* The location in host memory, or NULL with the trap set. */
 static inline void *amo_place(Hart *h, uint64_t va, unsigned size)
 {
-    const TlbEntry *e = &h->tlb[va >> TARGET_PAGE_BITS & (TLB_SIZE - 1)];
+    const TlbEntry *e = &h->tlb->write[va >> TARGET_PAGE_BITS & (TLB_SIZE - 1)];
 
-    if (likely(e->tag_write == (va & (TARGET_PAGE_MASK | (size - 1))))) {
+    if (likely(e->tag == (va & (TARGET_PAGE_MASK | (size - 1))))) {
         return (void *)(e->addend + va);
     }
     return mmu_atomic(h, va, size, ACCESS_WRITE);

@@ -10,7 +10,7 @@
 #include "mmu.h"
 #include "ops.h"
 
-#define TLB_ENTRY(va) (&h->tlb[(va) >> TARGET_PAGE_BITS & (TLB_SIZE - 1)])
+#define TLB_ENTRY(va, half) (&h->tlb->half[(va) >> TARGET_PAGE_BITS & (TLB_SIZE - 1)])
 /* A misaligned address keeps low bits and so equals no tag. */
 #define TLB_TAG(va, type) ((va) & (TARGET_PAGE_MASK | (sizeof(type) - 1)))
 #define HOST(e, va, type) ((type *)((e)->addend + (va)))
@@ -40,8 +40,8 @@ static const Insn *mem_done(Hart *h, const Insn *i)
 
 #define LOAD_FAST(name, type, dest, conv) \
         uint64_t va = h->x[i->rs1] + (uint64_t)i->imm; \
-        const TlbEntry *e = TLB_ENTRY(va); \
-        if (likely(e->tag_read == TLB_TAG(va, type))) { \
+        const TlbEntry *e = TLB_ENTRY(va, read); \
+        if (likely(e->tag == TLB_TAG(va, type))) { \
             dest = conv(__atomic_load_n(HOST(e, va, type), __ATOMIC_RELAXED)); \
             NEXT; \
         } \
@@ -82,8 +82,8 @@ FLOAD(fld, uint64_t, SAME)
 
 #define STORE_FAST(name, type, value) \
         uint64_t va = h->x[i->rs1] + (uint64_t)i->imm; \
-        const TlbEntry *e = TLB_ENTRY(va); \
-        if (likely(e->tag_write == TLB_TAG(va, type))) { \
+        const TlbEntry *e = TLB_ENTRY(va, write); \
+        if (likely(e->tag == TLB_TAG(va, type))) { \
             __atomic_store_n(HOST(e, va, type), (type)(value), __ATOMIC_RELAXED); \
             NEXT; \
         } \

@@ -20,12 +20,17 @@ static void tlb_flush_jumps(Hart *h)
     }
 }
 
-static void tlb_flush_context(Hart *h, unsigned context)
+static void tlb_flush_half(TlbEntry half[TLB_SIZE])
 {
     for (unsigned n = 0; n < TLB_SIZE; n++) {
-        h->tlbs[context][n].tag_read = TLB_INVALID;
-        h->tlbs[context][n].tag_write = TLB_INVALID;
+        half[n].tag = TLB_INVALID;
     }
+}
+
+static void tlb_flush_context(Hart *h, unsigned context)
+{
+    tlb_flush_half(h->tlbs[context].read);
+    tlb_flush_half(h->tlbs[context].write);
 }
 
 static void tlb_flush_fetch(Hart *h)
@@ -57,8 +62,8 @@ void tlb_flush_page(Hart *h, uint64_t va)
     unsigned n = va >> TARGET_PAGE_BITS & (TLB_SIZE - 1);
 
     for (unsigned c = 0; c < TLB_M; c++) {
-        h->tlbs[c][n].tag_read = TLB_INVALID;
-        h->tlbs[c][n].tag_write = TLB_INVALID;
+        h->tlbs[c].read[n].tag = TLB_INVALID;
+        h->tlbs[c].write[n].tag = TLB_INVALID;
     }
     n = va >> TARGET_PAGE_BITS & (FETCH_TLB_SIZE - 1);
     if (h->fetch[PRIV_U][n].tag == (va & TARGET_PAGE_MASK) ||
@@ -72,8 +77,6 @@ void tlb_flush_page(Hart *h, uint64_t va)
 void tlb_close_stores(Hart *h)
 {
     for (unsigned c = 0; c < TLB_CONTEXTS; c++) {
-        for (unsigned n = 0; n < TLB_SIZE; n++) {
-            h->tlbs[c][n].tag_write = TLB_INVALID;
-        }
+        tlb_flush_half(h->tlbs[c].write);
     }
 }

@@ -20,7 +20,7 @@ void trap_update_context(Hart *h)
                        : priv == PRIV_U ? TLB_U
                        : h->mstatus & MSTATUS_SUM ? TLB_S_SUM
                                                   : TLB_S;
-    h->tlb = h->tlbs[context];
+    h->tlb = &h->tlbs[context];
     h->jumps = &h->jump_caches[h->priv];
 }
 

@@ -12,12 +12,13 @@
 #include "monitor/hub.h"
 #include "qapi/test_qapi-commands.h"
 #include "qapi/test_qapi-events.h"
+#include "util/json-uint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_line(void *opaque, const char *buf, size_t len)
 {
-    json_t *line = len > 2 ? json_loadb(buf, len - 2, 0, NULL) : NULL;
+    json_t *line = len > 2 ? json_uint_loadb(buf, len - 2, 0, NULL) : NULL;
     if (!line || memcmp(buf + len - 2, "\r\n", 2)) {
         g_error("bad line from the server");
     }

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-GODWIT = os.environ.get('GODWIT', os.path.join(TOP, 'build', 'godwit'))
+GODWIT = os.path.abspath(os.environ.get('GODWIT', os.path.join(TOP, 'build', 'godwit')))
 TIMEOUT = float(os.environ.get('GODWIT_TEST_TIMEOUT', '100'))
 
 
@@ -106,7 +106,10 @@ class Qmp:
 
 
 class Vm:
-    """A running emulator with its serial console on pipes and a QMP socket; wrapper: valgrind and the like."""
+    """A running emulator with its serial console on pipes and a QMP socket; wrapper: valgrind and the like.
+
+    It runs in the test's own folder: a relative name that a monitor command writes to stays out of the tree.
+    """
 
     def __init__(self, args, console=True, qmp=True, wrapper=()):
         self.folder = tempfile.mkdtemp(prefix='godwit-test-')
@@ -122,7 +125,7 @@ class Vm:
         self.argv = argv
         self.errors = open(self.path('stderr'), 'w+', encoding='utf-8', errors='replace')
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors)
+                                        stderr=self.errors, cwd=self.folder)
 
     def arguments(self):
         """Further arguments that name files of the test's folder; for subclasses."""

@@ -206,13 +206,13 @@ static void test_dirty(void)
     g_assert_true(dirty(b, LEAF));
     g_assert_true(mmu_store(h, VIRT, 8, 1));
     g_assert_true(dirty(b, DATA));
-    g_assert_cmphex(h->tlb[VIRT >> 12 & (TLB_SIZE - 1)].tag_write, ==, VIRT);
+    g_assert_cmphex(h->tlb->write[VIRT >> 12 & (TLB_SIZE - 1)].tag, ==, VIRT);
     g_assert_false(dirty(b, DATA + 0x1000));
     g_assert_true(mmu_store(h, VIRT + 0xffc, 8, 1));    /* both pages */
     g_assert_true(dirty(b, DATA + 0x1000));
     ram_dirty_sync_and_clear(&b->m, DIRTY_MEMORY_MIGRATION, collect_nothing, NULL);
     h->cpu.ops->flush_store_path(&h->cpu);
-    g_assert_cmphex(h->tlb[VIRT >> 12 & (TLB_SIZE - 1)].tag_write, ==, TLB_INVALID);
+    g_assert_cmphex(h->tlb->write[VIRT >> 12 & (TLB_SIZE - 1)].tag, ==, TLB_INVALID);
     g_assert_nonnull(mmu_atomic(h, VIRT, 8, ACCESS_READ));
     g_assert_false(dirty(b, DATA));
     g_assert_nonnull(mmu_atomic(h, VIRT, 8, ACCESS_WRITE));

@@ -120,7 +120,7 @@ static void test_roundtrip(void)
     g_assert_cmphex(b->h->fpu.flags, ==, 0x15);
     g_assert_cmphex(csr_mstatus(b->h), ==, csr_mstatus(a->h));
     g_assert_cmphex(hart_mip(b->h), ==, 1u << RISCV_IRQ_M_EXT);
-    g_assert_true(b->h->tlb == b->h->tlbs[TLB_S_SUM]);
+    g_assert_true(b->h->tlb == &b->h->tlbs[TLB_S_SUM]);
     g_assert_cmphex(b->h->pmp.first[3], ==, 0x20000000ull << 2);
     g_autofree uint8_t *again = save(b, "cpu", &again_len);
     g_assert_cmpmem(bytes, len, again, again_len);

@@ -1,154 +1,16 @@
 /*
- * test-transports.c - every transport both ways: bytes, ends, cancels, shutdowns, and what goes wrong.
- *
- * Two threads a test, one at each end.  What must happen "at once" has no deadline of its own: a test that
- * would wait for ever is ended by the test runner.
+ * test-transports.c - sockets and descriptors both ways: bytes, ends, cancels, shutdowns, errors.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include "migration/channel.h"
-#include "migration/qemu-file.h"
-
-#define BODY (3 * 1024 * 1024 + 17)
-
-static char *dir;
-static uint8_t *body;
-
-static MigrationAddress *parse(const char *uri)
-{
-    Error *err = NULL;
-    MigrationAddress *address = migration_address_parse(uri, NULL, &err);
-    g_assert_null(err);
-    return address;
-}
-
-static MigrationConnectContext context(int cancel_fd)
-{
-    return (MigrationConnectContext){ .named_fd = -1, .cancel_fd = cancel_fd };
-}
-
-static MigrationChannel *must_connect(const char *uri, int named_fd)
-{
-    Error *err = NULL;
-    MigrationAddress *address = parse(uri);
-    MigrationConnectContext ctx = { .named_fd = named_fd, .cancel_fd = -1 };
-    MigrationChannel *ch = migration_connect(address, &ctx, &err);
-    g_assert_cmpstr(err ? error_get_pretty(err) : "", ==, "");
-    migration_address_free(address);
-    return ch;
-}
-
-static MigrationListener *must_listen(const char *uri, int named_fd)
-{
-    Error *err = NULL;
-    MigrationAddress *address = parse(uri);
-    MigrationConnectContext ctx = { .named_fd = named_fd, .cancel_fd = -1 };
-    MigrationListener *l = migration_listen(address, &ctx, &err);
-    g_assert_cmpstr(err ? error_get_pretty(err) : "", ==, "");
-    migration_address_free(address);
-    return l;
-}
-
-static MigrationChannel *must_accept(MigrationListener *l)
-{
-    Error *err = NULL;
-    MigrationChannel *ch = migration_accept(l, -1, &err);
-    g_assert_cmpstr(err ? error_get_pretty(err) : "", ==, "");
-    migration_listener_free(l);
-    return ch;
-}
-
-/* What a parse, connect or listen must say. */
-static void expect(Error *err, const char *part)
-{
-    g_assert_nonnull(err);
-    if (!strstr(error_get_pretty(err), part)) {
-        g_test_message("'%s' does not have '%s'", error_get_pretty(err), part);
-        g_test_fail();
-    }
-    error_free(err);
-}
-
-static void expect_no_connect(const char *uri, const char *part)
-{
-    Error *err = NULL;
-    MigrationAddress *address = parse(uri);
-    MigrationConnectContext ctx = context(-1);
-    g_assert_null(migration_connect(address, &ctx, &err));
-    expect(err, part);
-    migration_address_free(address);
-}
-
-
-static char *path_of(const char *name)
-{
-    return g_build_filename(dir, name, NULL);
-}
-
-/* ---- a stream from one end to the other ---- */
-
-static gpointer send_thread(gpointer opaque)
-{
-    MigrationChannel *ch = opaque;
-    QEMUFile *f = qemu_file_channel_new_output(ch);
-    qemu_put_be32(f, 0x12345678);
-    for (size_t at = 0; at < BODY; at += 4096) {
-        qemu_put_be64(f, at);
-        qemu_put_page_ref(f, body + at, MIN(4096, BODY - at));
-    }
-    Error *err = NULL;
-    g_assert_true(qemu_fclose(f, &err));
-    g_assert_true(migration_channel_finish(ch, &err));
-    g_assert_true(migration_channel_close(ch, &err));
-    return NULL;
-}
-
-static void receive(MigrationChannel *ch)
-{
-    Error *err = NULL;
-    uint8_t *page = g_malloc(4096);
-    QEMUFile *f = qemu_file_channel_new_input(ch);
-    g_assert_cmphex(qemu_get_be32(f), ==, 0x12345678);
-    for (size_t at = 0; at < BODY; at += 4096) {
-        size_t n = MIN(4096, BODY - at);
-        g_assert_cmpuint(qemu_get_be64(f), ==, at);
-        qemu_get_buffer(f, page, n);
-        g_assert_true(memcmp(page, body + at, n) == 0);
-    }
-    g_assert_cmpint(qemu_peek_byte(f, 0), ==, -1);
-    g_assert_true(qemu_fclose(f, &err));
-    migration_channel_shutdown(ch);
-    migration_channel_close(ch, NULL);
-    g_free(page);
-}
-
-static void stream_over(MigrationChannel *out, MigrationChannel *in)
-{
-    GThread *t = g_thread_new("send", send_thread, out);
-    receive(in);
-    g_thread_join(t);
-}
-
-static void stream_via(MigrationListener *l, const char *uri)
-{
-    MigrationChannel *out = must_connect(uri, -1);
-    MigrationChannel *in = must_accept(l);
-    g_assert_true(out->two_way && in->two_way && !out->file_like);
-    stream_over(out, in);
-}
+#include "transport-fixture.h"
 
 /* ---- tcp ---- */
 
@@ -192,6 +54,62 @@ static void test_tcp_both_families(void)
     }
 }
 
+static void test_port_range(void)
+{
+    MigrationListener *first = must_listen("tcp:127.0.0.1:0", -1);
+    unsigned port = port_of(first);
+    g_autofree char *same = g_strdup_printf("tcp:127.0.0.1:%u", port);
+    g_autofree char *range = g_strdup_printf("tcp:127.0.0.1:%u,to=%u", port, MIN(port + 50, 65535));
+    expect_no_listen(same, "Address already in use");
+    if (port < 65535) {
+        MigrationListener *second = must_listen(range, -1);
+        g_assert_cmpuint(port_of(second), >, port);
+        stream_via(second, second->name);
+    }
+    migration_listener_free(first);
+    expect_no_connect(same, "Connection refused");
+}
+
+static void test_no_such_host(void)
+{
+    expect_no_connect("tcp:host.invalid:4444", "host.invalid");
+    expect_no_connect("tcp:127.0.0.1:no-such-service", "no-such-service");
+}
+
+/* The connected socket whose peer has that port. */
+static int find_socket(unsigned port)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in sa;
+        socklen_t len = sizeof(sa);
+        if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sin_family == AF_INET &&
+            ntohs(sa.sin_port) == port) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
+static void test_tcp_options(void)
+{
+    char name[16] = "";
+    int on = 0;
+    socklen_t len = sizeof(name) - 1, on_len = sizeof(on);
+    MigrationListener *l = must_listen("tcp:127.0.0.1:0", -1);
+    MigrationChannel *out = must_connect(l->name, -1);
+    int fd = find_socket(port_of(l));
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &on_len), ==, 0);
+    g_assert_true(on);
+    g_assert_cmpint(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len), ==, 0);
+    g_assert_cmpstr(name, !=, "bbr");       /* both ends are in this host */
+    g_assert_false(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    g_assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    migration_listener_free(l);
+    migration_channel_shutdown(out);
+    g_assert_true(migration_channel_close(out, NULL));
+}
+
 /* ---- unix ---- */
 
 static void test_unix(void)
@@ -200,6 +118,39 @@ static void test_unix(void)
     stream_via(must_listen(uri, -1), uri);
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
+
+static void test_unix_stale(void)
+{
+    g_autofree char *path = path_of("stale"), *uri = g_strconcat("unix:", path, NULL);
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    g_assert_cmpint(listen(fd, 1), ==, 0);
+    expect_no_listen(uri, "Address already in use");
+    /* The one that is alive has not even been disturbed. */
+    g_assert_cmpint(fcntl(fd, F_SETFL, O_NONBLOCK), ==, 0);
+    g_assert_cmpint(accept(fd, NULL, NULL), ==, -1);
+    close(fd);
+    g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+    expect_no_connect(uri, "Connection refused");
+    stream_via(must_listen(uri, -1), uri);
+    /* A file that is no socket stays. */
+    g_assert_true(g_file_set_contents(path, "x", 1, NULL));
+    expect_no_listen(uri, "Address already in use");
+    g_assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
+    g_unlink(path);
+    expect_no_connect(uri, "No such file");
+    expect_no_listen("unix:/nonexistent/godwit/sock", "No such file");
+}
+
+static void test_unix_abstract(void)
+{
+    g_autofree char *uri = g_strdup_printf("unix:@godwit-test-%d", (int)getpid());
+    stream_via(must_listen(uri, -1), uri);
+}
+
+/* ---- fd ---- */
 
 static void test_fd_socket(void)
 {
@@ -223,23 +174,206 @@ static void test_fd_pipe(void)
     stream_over(out, in);
 }
 
+static void test_fd_file(void)
+{
+    g_autofree char *path = path_of("file");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    g_assert_cmpint(write(fd, "header", 6), ==, 6);
+    send_thread(must_connect("fd:save", dup(fd)));
+    g_assert_cmpint(lseek(fd, 6, SEEK_SET), ==, 6);
+    receive(must_accept(must_listen("fd:load", dup(fd))));
+    close(fd);
+    g_unlink(path);
+}
+
+static void expect_bad_fd(int fd, bool output, const char *part)
+{
+    Error *err = NULL;
+    MigrationAddress *address = parse("fd:x");
+    MigrationConnectContext ctx = { .named_fd = fd, .cancel_fd = -1 };
+    if (output) {
+        g_assert_null(migration_connect(address, &ctx, &err));
+    } else {
+        g_assert_null(migration_listen(address, &ctx, &err));
+    }
+    expect(err, part);
+    g_assert_true(fd < 0 || fcntl(fd, F_GETFD) < 0);    /* taken all the same */
+    migration_address_free(address);
+}
+
+static void test_fd_bad(void)
+{
+    int fds[2];
+    expect_bad_fd(-1, true, "no descriptor of the name 'x'");
+    g_assert_cmpint(pipe2(fds, O_CLOEXEC), ==, 0);
+    expect_bad_fd(fds[0], true, "open for reading only");
+    expect_bad_fd(fds[1], false, "open for writing only");
+    expect_bad_fd(open("/", O_RDONLY | O_CLOEXEC), false, "directory");
+    expect_bad_fd(socket(AF_UNIX, SOCK_DGRAM, 0), true, "message socket");
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    g_assert_cmpint(listen(fd, 1), ==, 0);
+    expect_bad_fd(fd, false, "listening socket");
+    expect_no_connect("fd:987654", "Bad file descriptor");
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    g_autofree char *own = g_strdup_printf("fd:%d", fd);
+    expect_no_connect(own, "has not been inherited");
+    close(fd);
+    /* An inherited one that does not fit is left alone. */
+    g_assert_cmpint(pipe(fds), ==, 0);
+    g_autofree char *wrong = g_strdup_printf("fd:%d", fds[0]);
+    expect_no_connect(wrong, "open for reading only");
+    g_assert_cmpint(fcntl(fds[0], F_GETFD), ==, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* ---- cancel and shutdown ---- */
+
+/* Fills a listener's queue, so that the next connect hangs. Returns the descriptors. */
+static GArray *fill_queue(const struct sockaddr *sa, socklen_t len)
+{
+    GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
+    for (int i = 0; i < 8; i++) {
+        int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        g_assert_true(connect(fd, sa, len) == 0 || errno == EINPROGRESS || errno == EAGAIN);
+        g_array_append_val(fds, fd);
+    }
+    return fds;
+}
+
+static void close_all(GArray *fds)
+{
+    for (guint i = 0; i < fds->len; i++) {
+        close(g_array_index(fds, int, i));
+    }
+    g_array_unref(fds);
+}
+
+static void test_cancel_connect_tcp(void)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(sa);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), ==, 0);
+    g_assert_cmpint(listen(fd, 0), ==, 0);
+    g_assert_cmpint(getsockname(fd, (struct sockaddr *)&sa, &len), ==, 0);
+    GArray *fds = fill_queue((struct sockaddr *)&sa, len);
+    g_autofree char *uri = g_strdup_printf("tcp:127.0.0.1:%u", ntohs(sa.sin_port));
+    expect_cancelled_connect(uri);
+    close_all(fds);
+    close(fd);
+}
+
+static void test_cancel_connect_unix(void)
+{
+    g_autofree char *path = path_of("busy"), *uri = g_strconcat("unix:", path, NULL);
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&un, sizeof(un)), ==, 0);
+    g_assert_cmpint(listen(fd, 0), ==, 0);
+    GArray *fds = fill_queue((struct sockaddr *)&un, sizeof(un));
+    expect_cancelled_connect(uri);
+    close_all(fds);
+    close(fd);
+    g_unlink(path);
+}
+
+static void test_cancel_accept(void)
+{
+    g_autofree char *path = path_of("sock"), *unix_uri = g_strconcat("unix:", path, NULL);
+    const char *uris[] = { "tcp:127.0.0.1:0", unix_uri };
+    for (size_t i = 0; i < G_N_ELEMENTS(uris); i++) {
+        Error *err = NULL;
+        int cancel = eventfd(0, EFD_CLOEXEC);
+        MigrationListener *l = must_listen(uris[i], -1);
+        GThread *t = g_thread_new("cancel", cancel_thread, GINT_TO_POINTER(cancel));
+        g_assert_null(migration_accept(l, cancel, &err));
+        g_thread_join(t);
+        expect(err, "cancelled");
+        migration_listener_free(l);
+        close(cancel);
+    }
+}
+
+static void test_shutdown_socket(void)
+{
+    int pair[2];
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    MigrationChannel *ch = migration_channel_new_fds("pair", pair[0], pair[0]);
+    shutdown_both(ch, ch);
+    close(pair[1]);
+    MigrationListener *l = must_listen("tcp:127.0.0.1:0", -1);
+    ch = must_connect(l->name, -1);
+    MigrationChannel *peer = must_accept(l);
+    shutdown_both(ch, ch);
+    migration_channel_close(peer, NULL);
+}
+
+static void test_shutdown_pipe(void)
+{
+    int in[2], out[2];
+    g_assert_cmpint(pipe2(in, O_CLOEXEC), ==, 0);
+    g_assert_cmpint(pipe2(out, O_CLOEXEC), ==, 0);
+    shutdown_both(migration_channel_new_fds("in", in[0], -1), migration_channel_new_fds("out", -1, out[1]));
+    close(in[1]);
+    close(out[0]);
+}
+
+/* A non-blocking descriptor is given back as it was; its other holder finds it blocking again. */
+static void test_flags_restored(void)
+{
+    int fds[2];
+    g_assert_cmpint(pipe2(fds, O_CLOEXEC), ==, 0);
+    int other = dup(fds[1]);
+    MigrationChannel *ch = migration_channel_new_fds("out", -1, fds[1]);
+    g_assert_true(fcntl(other, F_GETFL) & O_NONBLOCK);
+    g_assert_true(migration_channel_close(ch, NULL));
+    g_assert_false(fcntl(other, F_GETFL) & O_NONBLOCK);
+    close(other);
+    close(fds[0]);
+}
+
+/* ---- a peer that goes away ---- */
+
+static void test_peer_gone(void)
+{
+    Error *err = NULL;
+    int pair[2];
+    char buf[16];
+    size_t got = 1;
+    struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    MigrationChannel *ch = migration_channel_new_fds("tcp:host:1", pair[0], pair[0]);
+    close(pair[1]);
+    g_assert_true(ch->ops->read(ch, buf, sizeof(buf), &got, &err));
+    g_assert_cmpuint(got, ==, 0);
+    g_assert_false(ch->ops->writev(ch, &iov, 1, &err));
+    expect(err, "cannot write to tcp:host:1: Broken pipe");
+    g_assert_true(migration_channel_close(ch, NULL));
+}
+
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    dir = g_dir_make_tmp("godwit-transports-XXXXXX", NULL);
-    body = g_malloc(BODY);
-    for (size_t i = 0; i < BODY; i++) {
-        body[i] = i * 2654435761u >> 13;
-    }
+    fixture_init(&argc, &argv);
     g_test_add_func("/transports/tcp", test_tcp);
     g_test_add_func("/transports/tcp/families", test_tcp_both_families);
+    g_test_add_func("/transports/tcp/options", test_tcp_options);
+    g_test_add_func("/transports/tcp/port-range", test_port_range);
+    g_test_add_func("/transports/tcp/no-such-host", test_no_such_host);
     g_test_add_func("/transports/unix", test_unix);
+    g_test_add_func("/transports/unix/stale", test_unix_stale);
+    g_test_add_func("/transports/unix/abstract", test_unix_abstract);
     g_test_add_func("/transports/fd/socket", test_fd_socket);
     g_test_add_func("/transports/fd/pipe", test_fd_pipe);
-    int rc = g_test_run();
-    g_assert_cmpint(g_rmdir(dir), ==, 0);
-    g_free(dir);
-    g_free(body);
-    return rc;
+    g_test_add_func("/transports/fd/file", test_fd_file);
+    g_test_add_func("/transports/fd/bad", test_fd_bad);
+    g_test_add_func("/transports/cancel/connect/tcp", test_cancel_connect_tcp);
+    g_test_add_func("/transports/cancel/connect/unix", test_cancel_connect_unix);
+    g_test_add_func("/transports/cancel/accept", test_cancel_accept);
+    g_test_add_func("/transports/shutdown/socket", test_shutdown_socket);
+    g_test_add_func("/transports/shutdown/pipe", test_shutdown_pipe);
+    g_test_add_func("/transports/flags", test_flags_restored);
+    g_test_add_func("/transports/peer-gone", test_peer_gone);
+    return fixture_run();
 }
