@@ -89,6 +89,7 @@ static void test_layout(void)
     g_assert_cmphex(be64_at(bytes, 0xa89), ==, 1);
     g_assert_cmphex(be64_at(bytes, 0xab8), ==, 2ull << 60);
     g_autofree uint8_t *common = save(b, "cpu_common", &common_len);
+    g_assert_nonnull(common);
     g_assert_cmpuint(common_len, ==, 8);
     g_assert_cmphex(be64_at(common, 0), ==, 0);         /* not halted, nothing pending */
     hart_bench_free(b);
