@@ -14,7 +14,6 @@
 #include "block/block.h"
 #include "chardev/char.h"
 #include "hw/qdev.h"
-#include "hw/virtio.h"
 #include "net/net.h"
 #include "qdev-internal.h"
 #include "system/machine.h"
@@ -301,21 +300,21 @@ bool qdev_set_prop_string(DeviceState *dev, const char *name, const char *value,
 
 /* ---- -global ---- */
 
-/* The slots of the board exist before any -global is read; this one matters to all of them. */
+/* The board's devices exist before any -global is read: a class that can still follow says so by its hook. */
 static bool set_on_board(Machine *m, const DeviceClass *klass, const Property *prop,
                          const json_t *value, Error **errp)
 {
-    bool on;
-    if (strcmp(klass->name, "virtio-mmio") != 0 || strcmp(prop->name, "force-legacy") != 0) {
+    if (!klass->global_set) {
         error_setg(errp, "'%s' is part of the board: -global cannot set '%s'", klass->name,
                    prop->name);
         return false;
     }
-    if (!read_bool(value, &on)) {
-        wrong_value(klass, prop, value, errp);
-        return false;
+    for (DeviceState *dev = qdev_first(m); dev; dev = dev->next) {
+        if (dev->klass == klass) {
+            set_plain(prop_field(dev, prop), prop, value);
+            klass->global_set(dev);
+        }
     }
-    virtio_mmio_set_force_legacy(m, on);
     return true;
 }
 
@@ -347,12 +346,12 @@ bool qdev_add_global(Machine *m, const char *driver, const char *property, const
         unknown_property(klass, property, errp);
         return false;
     }
-    if (!klass->user_creatable) {
-        return set_on_board(m, klass, prop, value, errp);
-    }
     if (!value_fits(klass, prop, value)) {
         wrong_value(klass, prop, value, errp);
         return false;
+    }
+    if (!klass->user_creatable) {
+        return set_on_board(m, klass, prop, value, errp);
     }
     if (!tree->globals) {
         tree->globals = json_object();

@@ -460,6 +460,15 @@ static void mmio_reset(DeviceState *dev)
     s->driver_features[0] = s->driver_features[1] = 0;
 }
 
+/* force-legacy: an empty slot follows, one with a device keeps the layout that its driver has seen. */
+static void mmio_global_set(DeviceState *dev)
+{
+    VirtioMmio *s = (VirtioMmio *)dev;
+    if (!s->transport.vdev) {
+        s->legacy = s->force_legacy;
+    }
+}
+
 static const Property mmio_props[] = {
     {"force-legacy", PROP_BOOL, offsetof(VirtioMmio, force_legacy), "on",
      "show the legacy register layout (version 1)"},
@@ -475,6 +484,7 @@ const DeviceClass virtio_mmio_class = {
     .realize = mmio_realize,
     .unrealize = mmio_unrealize,
     .reset = mmio_reset,
+    .global_set = mmio_global_set,
 };
 
 DeviceState *virtio_mmio_create(Machine *m, unsigned index, hwaddr base, IRQLine irq, Error **errp)
@@ -485,16 +495,6 @@ DeviceState *virtio_mmio_create(Machine *m, unsigned index, hwaddr base, IRQLine
     s->index = index;
     s->irq = irq;
     return qdev_realize(dev, errp) ? dev : NULL;
-}
-
-void virtio_mmio_set_force_legacy(Machine *m, bool on)
-{
-    for (DeviceState *dev = qdev_first(m); dev; dev = dev->next) {
-        VirtioMmio *s = (VirtioMmio *)dev;
-        if (dev->klass == &virtio_mmio_class && !s->transport.vdev) {
-            s->force_legacy = s->legacy = on;
-        }
-    }
 }
 
 VirtioTransport *virtio_transport_find(Machine *m, const char *bus, Error **errp)

@@ -57,6 +57,11 @@ struct DeviceClass {
     bool (*realize)(DeviceState *dev, Error **errp);
     void (*unrealize)(DeviceState *dev);    /* undoes realize; may be NULL */
     void (*reset)(DeviceState *dev);        /* may be NULL */
+    /*
+     * An on-board device, realized and before any -device: -global has changed a property (value checked).
+     * NULL: the class cannot follow, and -global is an error.
+     */
+    void (*global_set)(DeviceState *dev);
     const VMStateDescription *vmsd;         /* what migrates; NULL: nothing, or registered by realize */
 };
 

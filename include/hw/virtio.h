@@ -194,7 +194,5 @@ VirtQueueElement *virtqueue_get_element(QEMUFile *f, VirtQueue *vq, Error **errp
  * and realized; slots must be created in order of address. NULL with *errp set on failure.
  */
 DeviceState *virtio_mmio_create(Machine *m, unsigned index, hwaddr base, IRQLine irq, Error **errp);
-/* -global virtio-mmio.force-legacy=: for every slot of the machine that is still empty. */
-void virtio_mmio_set_force_legacy(Machine *m, bool on);
 
 #endif

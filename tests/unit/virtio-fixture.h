@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "hw/machine-layers.h"
+#include "hw/qdev.h"
 #include "hw/virtio.h"
 #include "migration/qemu-file.h"
 #include "migration/register.h"
@@ -71,7 +72,7 @@ static VFixture *fx_new(bool modern, bool icount)
         g_assert_nonnull(virtio_mmio_create(m, i, FX_SLOT(i), irq, NULL));
     }
     if (modern) {
-        virtio_mmio_set_force_legacy(m, false);
+        g_assert_true(qdev_add_global(m, "virtio-mmio", "force-legacy", json_false(), NULL));
     }
     machine_unlock(m);
     fx->heap = FX_RAM_BASE + 0x100000;
