@@ -214,11 +214,6 @@ void monitor_free(Monitor *mon)
     g_free(mon);
 }
 
-MonitorHub *monitor_hub(Monitor *mon)
-{
-    return mon->hub;
-}
-
 /* ------------------------------------------------------------------ descriptors */
 
 void monitor_close_fds(GArray *fds)

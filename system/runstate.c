@@ -468,18 +468,6 @@ void system_register_reset(Machine *m, ResetHandler *handler, void *opaque)
     runstate_add_handler(m->runstate->reset_handlers, handler, opaque);
 }
 
-void system_unregister_reset(Machine *m, ResetHandler *handler, void *opaque)
-{
-    GArray *handlers = m->runstate->reset_handlers;
-    for (guint i = 0; i < handlers->len; i++) {
-        ResetEntry *entry = &g_array_index(handlers, ResetEntry, i);
-        if (entry->handler == handler && entry->opaque == opaque) {
-            g_array_remove_index(handlers, i);
-            return;
-        }
-    }
-}
-
 void system_register_powerdown(Machine *m, ResetHandler *handler, void *opaque)
 {
     runstate_add_handler(m->runstate->powerdown_handlers, handler, opaque);

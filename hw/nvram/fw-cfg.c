@@ -94,12 +94,6 @@ void fw_cfg_add_i32(DeviceState *fw_cfg, uint16_t key, uint32_t value)
     fw_cfg_add_bytes(fw_cfg, key, &le, sizeof(le));
 }
 
-void fw_cfg_add_i64(DeviceState *fw_cfg, uint16_t key, uint64_t value)
-{
-    uint64_t le = htole64(value);
-    fw_cfg_add_bytes(fw_cfg, key, &le, sizeof(le));
-}
-
 /* The directory item: be32 count, then the entries. */
 static void rebuild_directory(FWCfgState *s)
 {

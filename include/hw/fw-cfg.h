@@ -37,7 +37,6 @@ void fw_cfg_add_bytes(DeviceState *fw_cfg, uint16_t key, const void *data, uint3
 /* Little-endian numbers. */
 void fw_cfg_add_i16(DeviceState *fw_cfg, uint16_t key, uint16_t value);
 void fw_cfg_add_i32(DeviceState *fw_cfg, uint16_t key, uint32_t value);
-void fw_cfg_add_i64(DeviceState *fw_cfg, uint16_t key, uint64_t value);
 /*
  * Adds a file; the directory is kept sorted by name. Fails if there is one of that name, it is longer
  * than 55 bytes, or there are 32 already.

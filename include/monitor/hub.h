@@ -82,7 +82,6 @@ Monitor *monitor_qmp_new(MonitorHub *hub, const MonitorTransport *transport, boo
 Monitor *monitor_new_bare(MonitorHub *hub);
 /* Allowed within a command: the monitor then lives until the command returns. */
 void monitor_free(Monitor *mon);
-MonitorHub *monitor_hub(Monitor *mon);
 
 /* A client is there: a fresh session, which begins with the greeting. */
 void monitor_qmp_open(Monitor *mon);

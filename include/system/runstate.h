@@ -110,7 +110,7 @@ void system_reset_request(Machine *m, ShutdownCause cause);
 void system_powerdown_request(Machine *m);
 void system_shutdown_request(Machine *m, ShutdownCause cause, int exit_code);
 
-/* -no-reboot and -no-shutdown, which the config sets and `set-action` changes. */
+/* -no-reboot and -no-shutdown: MachineConfig sets them first. */
 void system_set_no_reboot(Machine *m, bool no_reboot);
 void system_set_no_shutdown(Machine *m, bool no_shutdown);
 
@@ -130,7 +130,6 @@ void vm_del_change_state_handler(VMChangeStateEntry *entry);
  */
 typedef void ResetHandler(void *opaque);
 void system_register_reset(Machine *m, ResetHandler *handler, void *opaque);
-void system_unregister_reset(Machine *m, ResetHandler *handler, void *opaque);
 void system_reset(Machine *m, ShutdownCause cause);
 /* Powerdown button listeners (none on virt: then POWERDOWN is an event only). */
 void system_register_powerdown(Machine *m, ResetHandler *handler, void *opaque);

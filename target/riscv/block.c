@@ -62,11 +62,6 @@ void block_cache_free(BlockCache *c)
     }
 }
 
-Block *block_dead(BlockCache *c)
-{
-    return c->dead;
-}
-
 void block_cache_flush(Hart *h)
 {
     h->blocks->used = ARENA_FIXED;

@@ -132,7 +132,5 @@ void block_cache_init_jumps(Hart *h);
  * The block at h->pc, of at most max instructions, ready to run. NULL: a trap has been entered.
  */
 Block *block_find(Hart *h, uint64_t max);
-/* What an unknown link points to: never runs. */
-Block *block_dead(BlockCache *c);
 
 #endif
