@@ -149,6 +149,10 @@ static bool stdio_open(Chardev *chr, const json_t *options, Error **errp)
     if (!keyval_get_bool(options, "signal", &signals, errp)) {
         return false;
     }
+    if (chardev_find_class(chr->machine, &chardev_stdio)) {
+        error_setg(errp, "cannot use stdio by multiple character devices; mon:stdio, or mux=on, shares it");
+        return false;
+    }
     s->in_fd = STDIN_FILENO;
     s->out_fd = STDOUT_FILENO;
     make_raw(s, signals);

@@ -65,6 +65,8 @@ struct Chardev {
  * new file gets mode 0666 & ~umask.  -1 with *errp naming the chardev and the path.
  */
 int chardev_open_path(Chardev *chr, const char *path, int flags, Error **errp);
+/* A chardev of the machine with that host end, or NULL. */
+Chardev *chardev_find_class(Machine *m, const ChardevClass *klass);
 /* How many bytes the core takes now. */
 size_t chardev_can_receive(Chardev *chr);
 void chardev_receive(Chardev *chr, const uint8_t *buf, size_t len);

@@ -108,6 +108,15 @@ Chardev *chardev_find(Machine *m, const char *id)
     return NULL;
 }
 
+Chardev *chardev_find_class(Machine *m, const ChardevClass *klass)
+{
+    Chardev *chr = m->chardevs->first;
+    while (chr && chr->klass != klass) {
+        chr = chr->next;
+    }
+    return chr;
+}
+
 bool chardev_remove(Machine *m, const char *id, Error **errp)
 {
     for (Chardev **p = &m->chardevs->first; *p; p = &(*p)->next) {

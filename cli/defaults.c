@@ -28,8 +28,38 @@ char *cli_describe(const json_t *options)
     return g_string_free(text, FALSE);
 }
 
+/* In the background there is no terminal, nor will there be one. */
+static bool check_daemon(CommandLine *cl, Error **errp)
+{
+    const struct {
+        const char *option;
+        GPtrArray *texts;
+    } shorthands[] = { { "serial", cl->serials }, { "monitor", cl->monitors }, { "qmp", cl->qmps } };
+    for (size_t i = 0; i < G_N_ELEMENTS(shorthands); i++) {
+        for (guint n = 0; n < shorthands[i].texts->len; n++) {
+            const char *text = shorthands[i].texts->pdata[n];
+            if (strcmp(text, "stdio") == 0 || strcmp(text, "mon:stdio") == 0) {
+                error_setg(errp, "-%s %s cannot be used with -daemonize: there is no terminal then",
+                           shorthands[i].option, text);
+                return false;
+            }
+        }
+    }
+    for (guint n = 0; n < cl->chardevs->len; n++) {
+        const char *backend = json_string_value(json_object_get(cl->chardevs->pdata[n], "backend"));
+        if (backend && strcmp(backend, "stdio") == 0) {
+            error_setg(errp, "-chardev stdio cannot be used with -daemonize: there is no terminal then");
+            return false;
+        }
+    }
+    return true;
+}
+
 bool cli_apply_defaults(CommandLine *cl, Error **errp)
 {
+    if (cl->daemonize && !check_daemon(cl, errp)) {
+        return false;
+    }
     if (cl->nographic && cl->daemonize && !cl->nodefaults) {
         error_setg(errp, "-nographic cannot be used with -daemonize: there is no terminal then");
         return false;

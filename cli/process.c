@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -119,6 +120,13 @@ void process_remove_pidfile(void)
         unlink(pidfile_path);
         close(pidfile_fd);
         g_clear_pointer(&pidfile_path, g_free);
+    }
+}
+
+void process_set_name(const char *name)
+{
+    if (name) {
+        prctl(PR_SET_NAME, name);
     }
 }
 

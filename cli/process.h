@@ -25,6 +25,9 @@ bool process_daemon_ready(Error **errp);
 bool process_write_pidfile(const char *path, Error **errp);
 void process_remove_pidfile(void);
 
+/* What `ps` shows (15 bytes of it); NULL: no change. */
+void process_set_name(const char *name);
+
 /*
  * Until process_handle_signals(): those signals end the program at once, as they do by default, but the
  * terminal is as it was before.  To be called before the terminal is changed.

@@ -297,6 +297,7 @@ int cli_run(CommandLine *cl, Error **errp)
         return 1;
     }
     process_guard_terminal();
+    process_set_name(json_string_value(json_object_get(cl->name, "process")));
     UserObjects *objects = user_objects_new();
     int code = 1;
     Machine *m = create(cl, objects, errp);
