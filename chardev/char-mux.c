@@ -32,7 +32,7 @@ void char_mux_set_focus(Chardev *chr, unsigned focus)
         from->ops->event(from->opaque, CHR_EVENT_MUX_OUT);
     }
     chr->focus = focus;
-    chr->held_len = 0;
+    g_byte_array_set_size(chr->held, 0);
     if (to->ops && to->ops->event) {
         to->ops->event(to->opaque, CHR_EVENT_MUX_IN);
     }
@@ -74,25 +74,26 @@ static void command(Chardev *chr, uint8_t byte)
     }
 }
 
+/* Beyond the limit a guest that takes nothing loses what is typed at it; escapes still work. */
 static void hold(Chardev *chr, uint8_t byte)
 {
-    if (chr->held_len < sizeof(chr->held)) {
-        chr->held[chr->held_len++] = byte;
+    if (chr->held->len < CHAR_MUX_HELD_MAX) {
+        g_byte_array_append(chr->held, &byte, 1);
     }
 }
 
 void char_mux_deliver(Chardev *chr)
 {
     CharFrontend *fe = &chr->frontends[chr->focus];
-    while (fe->ops && chr->held_len) {
-        size_t n = MIN(fe->ops->can_receive(fe->opaque), chr->held_len);
+    while (fe->ops && chr->held->len) {
+        uint8_t bytes[256];
+        size_t n = MIN(fe->ops->can_receive(fe->opaque), MIN(chr->held->len, sizeof(bytes)));
         if (n == 0) {
             return;
         }
-        uint8_t bytes[sizeof(chr->held)];
-        memcpy(bytes, chr->held, n);
-        chr->held_len -= n;
-        memmove(chr->held, chr->held + n, chr->held_len);
+        /* The front end may turn the mux to another one, which empties held. */
+        memcpy(bytes, chr->held->data, n);
+        g_byte_array_remove_range(chr->held, 0, (guint)n);
         fe->ops->receive(fe->opaque, bytes, n);
     }
 }

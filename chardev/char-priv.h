@@ -15,6 +15,8 @@
 
 #define CHAR_FRONTENDS_MAX 4        /* of a mux */
 #define CHAR_QUEUE_MAX (64u << 20)  /* bytes that char_write_all() may leave waiting */
+#define CHAR_MUX_READ 4096u         /* bytes that a mux reads at once */
+#define CHAR_MUX_HELD_MAX (1u << 20)    /* bytes that a mux holds for a front end that takes none */
 
 typedef struct ChardevClass {
     const char *name;
@@ -49,8 +51,7 @@ struct Chardev {
     bool mux;
     unsigned focus;                 /* index of the front end that gets input */
     bool escape_seen;               /* mux: Ctrl-A came */
-    uint8_t held[64];               /* mux: bytes that the focus could not take yet */
-    size_t held_len;
+    GByteArray *held;               /* mux: bytes that the focus could not take yet */
     GByteArray *queue;              /* of char_write_all() */
     int log_fd;
     int fds[16];                    /* descriptors that came with the last bytes */

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "chardev/char-priv.h"
@@ -92,9 +93,15 @@ static void socket_ready(int fd, GIOCondition events, void *opaque)
     if (s->fd != fd) {
         return;     /* the front end hung up in its callback */
     }
+    int waiting = 0;
     if (events & G_IO_IN) {
         socket_readable(chr);
-    } else if (events & (G_IO_HUP | G_IO_ERR)) {
+    } else if (!(events & (G_IO_HUP | G_IO_ERR))) {
+        return;
+    } else if (ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0) {
+        /* The peer has gone, but what it sent is still to be delivered when there is room. */
+        fd_handler_set_events(s->handler, 0);
+    } else {
         socket_disconnect(chr);
     }
 }
@@ -103,7 +110,8 @@ static void socket_watch(Chardev *chr, bool input, bool output)
 {
     SocketChardev *s = chr->priv;
     if (s->handler) {
-        fd_handler_set_events(s->handler, (input ? G_IO_IN : 0) | (output ? G_IO_OUT : 0));
+        fd_handler_set_events(s->handler,
+                              (input ? G_IO_IN : 0) | (output ? G_IO_OUT : 0) | G_IO_HUP);
     }
 }
 

@@ -79,6 +79,7 @@ static void chardev_free(Chardev *chr)
         close(chr->log_fd);
     }
     g_byte_array_unref(chr->queue);
+    g_byte_array_unref(chr->held);
     g_free(chr->filename);
     g_free(chr->priv);
     g_free(chr->id);
@@ -209,6 +210,7 @@ static Chardev *create(Machine *m, const ChardevClass *klass, const json_t *opti
     chr->id = g_strdup(json_string_value(json_object_get(options, "id")));
     chr->priv = g_malloc0(MAX(klass->priv_size, 1));
     chr->queue = g_byte_array_new();
+    chr->held = g_byte_array_new();
     chr->log_fd = -1;
     chr->filename = g_strdup(klass->name);
     if (!keyval_get_bool(options, "mux", &chr->mux, errp) || !open_log(chr, options, errp) ||
@@ -416,7 +418,7 @@ size_t chardev_can_receive(Chardev *chr)
         return 0;
     }
     /* A mux always reads, so that Ctrl-A x works while the guest takes nothing. */
-    return chr->mux ? sizeof(chr->held) : fe->ops->can_receive(fe->opaque);
+    return chr->mux ? CHAR_MUX_READ : fe->ops->can_receive(fe->opaque);
 }
 
 void chardev_receive(Chardev *chr, const uint8_t *buf, size_t len)

@@ -459,6 +459,38 @@ static void test_pty(void)
     g_string_free(f.got, TRUE);
 }
 
+/* A peer hangs up while the front end takes nothing: noticed at once, or after what it sent was taken. */
+static void test_hangup_while_paused(void)
+{
+    for (int bytes = 0; bytes <= 3; bytes += 3) {
+        Machine *m = new_machine();
+        int pair[2];
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
+        g_autofree char *json =
+            g_strdup_printf("{\"backend\":\"socket\",\"id\":\"c\",\"fd\":\"%d\"}", pair[0]);
+        Chardev *chr = make(m, json);
+        close(pair[0]);     /* the device has a copy of its own */
+        Front f = { .room = 0 };
+        attach_front(m, chr, &f);
+        g_assert_cmpint(write(pair[1], "xyz", bytes), ==, bytes);
+        close(pair[1]);
+        if (bytes) {
+            main_loop_iterate(m->loop, false);
+            g_assert_cmpuint(f.closed, ==, 0);
+            f.room = 100;
+            machine_lock(m);
+            char_accept_input(chr);
+            machine_unlock(m);
+        }
+        while (!f.closed) {
+            main_loop_iterate(m->loop, true);
+        }
+        g_assert_cmpuint(f.got->len, ==, bytes);
+        machine_free(m);
+        g_string_free(f.got, TRUE);
+    }
+}
+
 static void test_addresses(void)
 {
     static const char *const bad[] = { "nohost", "::1:22", "[::1", "[::1]22", "host:" };
@@ -495,6 +527,7 @@ int main(int argc, char **argv)
     g_test_add_func("/char/descriptor-sets", test_descriptor_sets);
     g_test_add_func("/char/pipe", test_pipe);
     g_test_add_func("/char/pty", test_pty);
+    g_test_add_func("/char/hangup-while-paused", test_hangup_while_paused);
     g_test_add_func("/socket/addresses", test_addresses);
     return g_test_run();
 }
