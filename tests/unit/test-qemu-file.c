@@ -175,6 +175,15 @@ static void test_batches(void)
     g_assert_true(qemu_fclose(f, NULL));
     g_assert_cmpuint(t.calls, ==, 16);
     g_assert_cmpuint(t.max_iov, ==, 1);
+    /* Small puts alone: the buffer is flushed before it is full, not after. */
+    f = qemu_file_channel_new_output(&t.parent);
+    t.max_call = 0;
+    for (int i = 0; i < 100000; i++) {
+        qemu_put_buffer(f, ram, 7);
+    }
+    g_assert_true(qemu_fclose(f, NULL));
+    g_assert_cmpuint(t.max_call, >, 32 * 1024 - 7);
+    g_assert_cmpuint(t.max_call, <=, 32 * 1024);
     g_free(ram);
     channel_clear(&t);
 }
@@ -224,7 +233,7 @@ static void test_write_errors(void)
         g_assert_cmpstr(error_get_pretty(err), ==, text);
         g_assert_cmpuint(t.calls, ==, calls);
         g_assert_cmpuint(t.bytes->len, ==, cut);
-        g_assert_true(memcmp(t.bytes->data, whole.bytes->data, cut) == 0);
+        g_assert_true(cut == 0 || memcmp(t.bytes->data, whole.bytes->data, cut) == 0);
         error_free(err);
         channel_clear(&t);
     }

@@ -279,6 +279,22 @@ static void test_cancel_connect_unix(void)
     g_unlink(path);
 }
 
+/* A cancel that is there already wins, however quick the name server is. */
+static void test_cancel_lookup(void)
+{
+    Error *err = NULL;
+    MigrationAddress *address = parse("tcp:host.invalid:4444");
+    int cancel = eventfd(1, EFD_CLOEXEC);
+    MigrationConnectContext ctx = { .named_fd = -1, .cancel_fd = cancel };
+    g_assert_null(migration_connect(address, &ctx, &err));
+    expect(err, "looking up host.invalid was cancelled");
+    err = NULL;
+    g_assert_null(migration_listen(address, &ctx, &err));
+    expect(err, "looking up host.invalid was cancelled");
+    migration_address_free(address);
+    close(cancel);
+}
+
 static void test_cancel_accept(void)
 {
     g_autofree char *path = path_of("sock"), *unix_uri = g_strconcat("unix:", path, NULL);
@@ -370,6 +386,7 @@ int main(int argc, char **argv)
     g_test_add_func("/transports/fd/bad", test_fd_bad);
     g_test_add_func("/transports/cancel/connect/tcp", test_cancel_connect_tcp);
     g_test_add_func("/transports/cancel/connect/unix", test_cancel_connect_unix);
+    g_test_add_func("/transports/cancel/lookup", test_cancel_lookup);
     g_test_add_func("/transports/cancel/accept", test_cancel_accept);
     g_test_add_func("/transports/shutdown/socket", test_shutdown_socket);
     g_test_add_func("/transports/shutdown/pipe", test_shutdown_pipe);
