@@ -75,6 +75,7 @@ class Progress:
         self.last = (time.monotonic(), 0)
         self.rate = 0.0
         self.passes = []
+        self.current = 0
         self.pass_start = (time.monotonic(), 0)
 
     def update(self, info):
@@ -100,14 +101,16 @@ class Progress:
             mega(dirty), milli(self.info.get('expected-downtime')))
 
     def new_pass(self, number):
-        """MIGRATION_PASS: what the pass that ends has done."""
+        """MIGRATION_PASS: pass `number` begins; what those have done that have ended since the last call."""
+        first, self.current = self.current, number
         now, sent = time.monotonic(), self.ram.get('transferred', 0)
+        if number <= first or not first:
+            return
         seconds, count = now - self.pass_start[0], sent - self.pass_start[1]
         self.pass_start = (now, sent)
-        if number <= 1:
-            return
         dirty = self.ram.get('dirty-pages-rate', 0) * self.ram.get('page-size', self.page_size)
-        self.passes.append({'pass': number - 1, 'seconds': round(seconds, 3), 'bytes': count,
+        self.passes.append({'passes': [first, number - 1], 'seconds': round(seconds, 3), 'bytes': count,
                             'dirty-bytes-rate': dirty})
-        self.display.step('pass %d: %s in %.2f s; %s left; guest dirties %s/s' % (
-            number - 1, mega(count), seconds, mega(self.ram.get('remaining', 0)), mega(dirty)))
+        name = 'pass %d' % first if number == first + 1 else 'passes %d to %d' % (first, number - 1)
+        self.display.step('%s: %s in %.2f s; %s left; guest dirties %s/s' % (
+            name, mega(count), seconds, mega(self.ram.get('remaining', 0)), mega(dirty)))

@@ -98,6 +98,8 @@ class Machine:
         self.name = name
         self.log = os.path.join(folder, name + '.stderr')
         self.text = ''
+        self.head = ''          # what came before the first whole heartbeat
+        self.rest = ''          # what may become one
         self.position = 0
         self.beats = []
         self.torn = 0
@@ -137,7 +139,6 @@ class Machine:
     def read_console(self):
         """The reader thread."""
         fd = self.process.stdout.fileno()
-        rest = ''
         while True:
             data = os.read(fd, 65536)
             arrival = time.monotonic()
@@ -146,8 +147,7 @@ class Machine:
                     self.ended = True
                     self.changed.notify_all()
                     return
-                rest += data.decode('latin-1').replace('\r', '')
-                rest = self.take_beats(rest, arrival)
+                self.rest = self.take_beats(self.rest + data.decode('latin-1').replace('\r', ''), arrival)
                 self.changed.notify_all()
 
     def take_beats(self, rest, arrival):
@@ -156,6 +156,8 @@ class Machine:
             match = workload.LINE.search(rest)
             if not match:
                 break
+            if not self.beats:
+                self.head = self.text + rest[:match.end()]
             beat = workload.parse_line(match.group(1))
             if beat:
                 self.beats.append(Stamped(arrival, beat))
@@ -168,6 +170,14 @@ class Machine:
             begin = len(rest)
         self.text += rest[:begin]
         return rest[begin:]
+
+    def join(self, source):
+        """Puts together a heartbeat whose line the source began and this machine ended."""
+        with self.changed:
+            match = workload.LINE.search(source.rest + self.head)
+            beat = workload.parse_line(match.group(1)) if match else None
+            if beat and self.beats and beat != self.beats[0].beat:
+                self.beats.insert(0, Stamped(self.beats[0].arrival, beat))
 
     def wait(self, ready, what, timeout):
         """Waits until ready() gives something true, and returns that."""
@@ -223,7 +233,8 @@ class Machine:
     def quit(self):
         """Asks the emulator to end, and waits for that."""
         try:
-            self.qmp.command('quit', timeout=5)
+            if self.qmp:
+                self.qmp.command('quit', timeout=5)
         except (Trouble, OSError):
             pass
         self.close()

@@ -79,18 +79,17 @@ class Way:
             end.close()
 
 
-def follow(source, progress, timeout, tick=None):
+def follow(source, progress, timeout):
     """Watches A's migration to its end; the last answer of query-migrate."""
     deadline = time.monotonic() + timeout
     while True:
-        for event in source.qmp.poll_events(0.08):
-            if event['event'] == 'MIGRATION_PASS':
-                progress.update(source.qmp.command('query-migrate'))
-                progress.new_pass(event['data']['pass'])
+        passes = [event['data']['pass'] for event in source.qmp.poll_events(0.08)
+                  if event['event'] == 'MIGRATION_PASS']
+        if passes:
+            progress.update(source.qmp.command('query-migrate'))
+            progress.new_pass(passes[-1])
         info = source.qmp.command('query-migrate')
         progress.update(info)
-        if tick:
-            tick()
         if info.get('status') in ENDS:
             return info
         if time.monotonic() > deadline:
