@@ -57,14 +57,18 @@ static bool is_status(const Sender *t, int status)
     return migration_status_now(t->s) == status;
 }
 
+/* Somebody has made this run stop. Always false. */
+static bool stopped(const Sender *t, Error **errp)
+{
+    error_setg(errp, is_status(t, MIGRATION_STATUS_CANCELLING) ? "the migration was cancelled"
+                                                               : "the destination closed the channel");
+    return false;
+}
+
 /* Moves on, unless somebody has cancelled meanwhile. */
 static bool step(Sender *t, int from, int to, Error **errp)
 {
-    if (!migration_set_status(t->s, from, to)) {
-        error_setg(errp, "the migration was cancelled");
-        return false;
-    }
-    return true;
+    return migration_set_status(t->s, from, to) || stopped(t, errp);
 }
 
 /* ---- setup ---- */
@@ -92,7 +96,7 @@ static bool connect_channel(Sender *t, Error **errp)
         .handover = two_way, .return_path = two_way, .validate_uuid = run->config.validate_uuid,
     };
     if (two_way) {
-        run->rp = return_path_open(t->s, ch);
+        run->rp = return_path_open(run, ch);
     }
     return true;
 }
@@ -195,14 +199,16 @@ static int64_t expect_downtime(Sender *t, uint64_t pending, double speed, int64_
 /* ---- rounds ---- */
 
 /* False if the run is to end. Returns early when it is cancelled. */
-static bool pause_until(Sender *t, int64_t until_ns)
+static bool pause_until(Sender *t, int64_t until_ns, Error **errp)
 {
     int64_t left = until_ns - migration_now(t->s);
     if (left > 0) {
         struct pollfd p = { .fd = t->run->cancel_fd, .events = POLLIN };
         poll(&p, 1, (int)((left + NS_PER_MS - 1) / NS_PER_MS));
     }
-    return is_status(t, MIGRATION_STATUS_ACTIVE);
+    /* A round with nothing to send would not notice that nobody listens any more. */
+    return (is_status(t, MIGRATION_STATUS_ACTIVE) && (!t->run->rp || return_path_is_open(t->run->rp))) ||
+           stopped(t, errp);
 }
 
 /* One piece of the round, paid for afterwards. */
@@ -226,11 +232,8 @@ static bool send_piece(Sender *t, bool *done, Error **errp)
         return false;
     }
     update_numbers(t);
-    if (!rate_limit_wait(t->run->limit, bytes) || !is_status(t, MIGRATION_STATUS_ACTIVE)) {
-        error_setg(errp, "the migration was cancelled");
-        return false;
-    }
-    return true;
+    return (rate_limit_wait(t->run->limit, bytes) && is_status(t, MIGRATION_STATUS_ACTIVE)) ||
+           stopped(t, errp);
 }
 
 /* Sends everything that was dirty when the round began. */
@@ -285,11 +288,8 @@ static bool round_is_last(Sender *t)
 static bool iterate(Sender *t, Error **errp)
 {
     do {
-        if (!send_round(t, errp) || !rehearse(t, errp)) {
-            return false;
-        }
-        if (!pause_until(t, t->previous == UINT64_MAX ? 0 : t->round_ns + ROUND_MIN_NS)) {
-            error_setg(errp, "the migration was cancelled");
+        if (!send_round(t, errp) || !rehearse(t, errp) ||
+            !pause_until(t, t->previous == UINT64_MAX ? 0 : t->round_ns + ROUND_MIN_NS, errp)) {
             return false;
         }
     } while (!round_is_last(t));
@@ -315,11 +315,7 @@ static bool wait_for_continue(Sender *t, Error **errp)
     }
     g_mutex_unlock(&run->continue_lock);
     machine_lock(t->m);
-    if (!is_status(t, MIGRATION_STATUS_DEVICE)) {
-        error_setg(errp, "the migration was cancelled");
-        return false;
-    }
-    return true;
+    return is_status(t, MIGRATION_STATUS_DEVICE) || stopped(t, errp);
 }
 
 /* The machine stands still; everything that is left goes out. Lock held. */

@@ -26,7 +26,7 @@ typedef struct Probe {
 } Probe;
 
 struct ReturnPath {
-    MigrationState *s;
+    MigrationRun *run;
     MigrationChannel *channel;
     QEMUFile *in;               /* the reader's */
     GThread *thread;
@@ -51,7 +51,7 @@ static void set_reason_locked(ReturnPath *rp, const char *text)
 
 static void got_pong_locked(ReturnPath *rp, uint32_t id)
 {
-    int64_t now = migration_now(rp->s);
+    int64_t now = migration_now(rp->run->s);
     while (rp->probe_count) {
         Probe probe = rp->probes[0];
         if ((int32_t)(probe.id - id) > 0) {
@@ -154,17 +154,18 @@ static gpointer return_path_thread(gpointer opaque)
     rp->ended = true;
     g_cond_broadcast(&rp->cond);
     g_mutex_unlock(&rp->lock);
-    /* The writer may hang in a full channel that nobody empties any more. */
+    /* The writer may hang in a full channel that nobody empties any more, or wait for its next bytes. */
     migration_channel_shutdown(rp->channel);
+    rate_limit_cancel(rp->run->limit);
     return NULL;
 }
 
 /* ---- life ---- */
 
-ReturnPath *return_path_open(MigrationState *s, MigrationChannel *channel)
+ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel)
 {
     ReturnPath *rp = g_new0(ReturnPath, 1);
-    rp->s = s;
+    rp->run = run;
     rp->channel = channel;
     rp->in = qemu_file_channel_new_input(channel);
     g_mutex_init(&rp->lock);
@@ -226,6 +227,14 @@ ReturnPathAnswer return_path_wait_started(ReturnPath *rp, Error **errp)
     }
     g_mutex_unlock(&rp->lock);
     return answer;
+}
+
+bool return_path_is_open(ReturnPath *rp)
+{
+    g_mutex_lock(&rp->lock);
+    bool open = !rp->ended;
+    g_mutex_unlock(&rp->lock);
+    return open;
 }
 
 bool return_path_reason(ReturnPath *rp, unsigned ms, Error **errp)

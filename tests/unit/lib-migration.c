@@ -1,0 +1,354 @@
+/*
+ * lib-migration.c - two small machines in one process, and a wire between them that can be cut.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "lib-migration.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "migration/register.h"
+#include "system/memory.h"
+
+static GMutex host_lock;
+static GCond host_cond;
+static int images_out;          /* hosts that have images now; host_lock */
+
+/* ---- the machine ---- */
+
+static Host *host_of(Machine *m)
+{
+    return m->board;
+}
+
+static bool device_pre_save(void *opaque, Error **errp)
+{
+    Host *h = opaque;
+    if (h->refuse_save && h->saves++ > 0) {
+        error_setg(errp, "the widget does not want to be saved");
+        return false;
+    }
+    return true;
+}
+
+static bool device_post_load(void *opaque, int version_id, Error **errp)
+{
+    Host *h = opaque;
+    if (h->refuse_load) {
+        error_setg(errp, "the widget does not like 0x%x", h->reg);
+        return false;
+    }
+    return true;
+}
+
+static const VMStateDescription vmstate_widget = {
+    .name = "widget", .version_id = 1, .minimum_version_id = 1,
+    .pre_save = device_pre_save, .post_load = device_post_load,
+    .fields = (const VMStateField[]){ VMSTATE_UINT32(reg, Host), VMSTATE_END_OF_LIST() },
+};
+
+static bool give_images(Machine *m, Error **errp)
+{
+    g_mutex_lock(&host_lock);
+    images_out--;
+    g_mutex_unlock(&host_lock);
+    return true;
+}
+
+static bool take_images(Machine *m, Error **errp)
+{
+    if (host_of(m)->refuse_images) {
+        error_setg(errp, "the images are locked");
+        return false;
+    }
+    g_mutex_lock(&host_lock);
+    images_out++;
+    g_assert_cmpint(images_out, <=, 1);
+    g_mutex_unlock(&host_lock);
+    return true;
+}
+
+static void announce(Machine *m)
+{
+}
+
+static bool attach(Machine *m, Error **errp)
+{
+    static const MigrationHooks hooks = { give_images, take_images, announce };
+    m->savevm = savevm_new(m);
+    migration_set_hooks(migration_new(m), &hooks);
+    return true;
+}
+
+static void reset(Machine *m)
+{
+    if (host_of(m)) {
+        host_of(m)->reg = 0;
+    }
+}
+
+static void detach(Machine *m)
+{
+    migration_free(m->migration);
+    savevm_free(m->savevm);
+    m->savevm = NULL;
+}
+
+static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
+static const MachineClass bare = { .name = "bare", .desc = "no harts", .layers = &layers };
+
+/* ---- hosts ---- */
+
+static void on_status(void *opaque, MigrationStatus status)
+{
+    Host *h = opaque;
+    g_mutex_lock(&host_lock);
+    g_string_append_printf(h->log, "%s ", migration_status_name(status));
+    g_cond_broadcast(&host_cond);
+    g_mutex_unlock(&host_lock);
+}
+
+static void on_pass(void *opaque, uint64_t pass)
+{
+}
+
+static void on_incoming_failed(void *opaque, const char *text)
+{
+    g_assert_not_reached();     /* exit-on-error is off */
+}
+
+static gpointer loop_thread(gpointer m)
+{
+    main_loop_run(((Machine *)m)->loop);
+    return NULL;
+}
+
+Host *host_new(bool running)
+{
+    static const MigrationSurfaceOps surface = { on_status, on_pass, on_incoming_failed };
+    Host *h = g_new0(Host, 1);
+    h->log = g_string_new(NULL);
+    Machine *m = h->m = machine_new(&bare, machine_config_new(&bare), NULL);
+    machine_lock(m);
+    m->board = h;
+    RAMBlock *block = ram_block_new(m, "main", HOST_PAGES * TARGET_PAGE_SIZE, NULL);
+    g_assert_true(vmstate_register(m, NULL, 0, &vmstate_widget, h, NULL));
+    machine_unlock(m);
+    g_assert_true(machine_done(m, NULL));
+    machine_lock(m);
+    migration_set_surface(m->migration, &surface, h);
+    if (running) {
+        h->reg = 0x12345678;
+        memset(block->host + 2 * TARGET_PAGE_SIZE + 5, 0xa5, 100);
+        g_mutex_lock(&host_lock);
+        g_assert_cmpint(images_out, ==, 0);
+        images_out++;
+        g_mutex_unlock(&host_lock);
+        vm_start(m);
+    } else {
+        g_mutex_lock(&host_lock);
+        images_out++;           /* prepare gives them away */
+        g_mutex_unlock(&host_lock);
+        g_assert_true(migration_incoming_prepare(m->migration, NULL));
+    }
+    machine_unlock(m);
+    h->loop = g_thread_new("loop", loop_thread, m);
+    return h;
+}
+
+void host_free(Host *h)
+{
+    main_loop_quit(h->m->loop);
+    g_thread_join(h->loop);
+    migration_shutdown(h->m->migration);
+    machine_free(h->m);
+    g_string_free(h->log, TRUE);
+    g_free(h);
+    images_out = 0;
+}
+
+bool host_runs(Host *h)
+{
+    return runstate_is_running(h->m);
+}
+
+MigrationInfoData host_info(Host *h)
+{
+    MigrationInfoData info;
+    machine_lock(h->m);
+    migration_query(h->m->migration, &info);
+    machine_unlock(h->m);
+    return info;
+}
+
+static void start(Host *h, int fd, bool out)
+{
+    Error *err = NULL;
+    MigrationAddress *address = migration_address_parse("fd:wire", NULL, &err);
+    g_assert_null(err);
+    machine_lock(h->m);
+    bool ok = out ? migration_start(h->m->migration, address, fd, &err)
+                  : migration_incoming_start(h->m->migration, address, fd, false, &err);
+    machine_unlock(h->m);
+    g_assert_cmpstr(err ? error_get_pretty(err) : "", ==, "");
+    g_assert_true(ok);
+}
+
+void host_start_out(Host *h, int fd)
+{
+    start(h, fd, true);
+}
+
+void host_start_in(Host *h, int fd)
+{
+    start(h, fd, false);
+}
+
+static MigrationStatus status_of(Host *h)
+{
+    MigrationInfoData info = host_info(h);
+    migration_info_clear(&info);
+    return info.status;
+}
+
+static bool is_end(MigrationStatus status)
+{
+    return status == MIGRATION_STATUS_COMPLETED || status == MIGRATION_STATUS_FAILED ||
+           status == MIGRATION_STATUS_CANCELLED;
+}
+
+/* Waits until wanted(status); the condition is signalled at each change of any host. */
+static void wait_for(Host *h, MigrationStatus exact, bool any_end)
+{
+    for (;;) {
+        g_mutex_lock(&host_lock);
+        gsize seen = h->log->len;
+        g_mutex_unlock(&host_lock);
+        MigrationStatus now = status_of(h);
+        if (any_end ? is_end(now) : now == exact) {
+            return;
+        }
+        g_mutex_lock(&host_lock);
+        while (h->log->len == seen) {
+            g_cond_wait(&host_cond, &host_lock);
+        }
+        g_mutex_unlock(&host_lock);
+    }
+}
+
+void host_wait_end(Host *h)
+{
+    wait_for(h, 0, true);
+}
+
+void host_wait_status(Host *h, MigrationStatus status)
+{
+    wait_for(h, status, false);
+}
+
+void hosts_assert_same(Host *a, Host *b)
+{
+    g_assert_cmphex(a->reg, ==, b->reg);
+    g_assert_cmpint(memcmp(ram_block_find(a->m, "main")->host, ram_block_find(b->m, "main")->host,
+                           HOST_PAGES * TARGET_PAGE_SIZE), ==, 0);
+}
+
+/* ---- the wire ---- */
+
+struct Wire {
+    int end[2];                 /* given away */
+    int mine[2];
+    uint64_t cut[2], passed[2];
+    bool done[2];               /* nothing more comes from that side */
+    GThread *thread;
+};
+
+/* Passes on what can be read from side i. False: the wire is cut. */
+static bool pass(Wire *w, int i)
+{
+    char buf[65536];
+    size_t room = (size_t)MIN(w->cut[i] - w->passed[i], (uint64_t)sizeof(buf));
+    ssize_t n = recv(w->mine[i], buf, room, 0);
+    if (n <= 0) {
+        w->done[i] = true;
+        shutdown(w->mine[!i], SHUT_WR);
+        return true;
+    }
+    for (ssize_t at = 0; at < n;) {
+        ssize_t put = send(w->mine[!i], buf + at, (size_t)(n - at), MSG_NOSIGNAL);
+        if (put <= 0) {
+            break;
+        }
+        at += put;
+    }
+    w->passed[i] += (uint64_t)n;
+    return w->passed[i] < w->cut[i];
+}
+
+static gpointer wire_thread(gpointer opaque)
+{
+    Wire *w = opaque;
+    bool whole = w->cut[0] > 0 && w->cut[1] > 0;
+    while (whole && !(w->done[0] && w->done[1])) {
+        struct pollfd p[2];
+        for (int i = 0; i < 2; i++) {
+            p[i] = (struct pollfd) { .fd = w->done[i] ? -1 : w->mine[i], .events = POLLIN };
+        }
+        poll(p, 2, -1);
+        for (int i = 0; i < 2 && whole; i++) {
+            whole = !p[i].revents || pass(w, i);
+        }
+    }
+    close(w->mine[0]);
+    close(w->mine[1]);
+    return NULL;
+}
+
+Wire *wire_new(uint64_t cut_forward, uint64_t cut_backward)
+{
+    Wire *w = g_new0(Wire, 1);
+    for (int i = 0; i < 2; i++) {
+        int pair[2];
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+        w->end[i] = pair[0];
+        w->mine[i] = pair[1];
+    }
+    w->cut[0] = cut_forward;
+    w->cut[1] = cut_backward;
+    w->thread = g_thread_new("wire", wire_thread, w);
+    return w;
+}
+
+int wire_first(Wire *w)
+{
+    return w->end[0];
+}
+
+int wire_second(Wire *w)
+{
+    return w->end[1];
+}
+
+void wire_end(Wire *w, uint64_t *forward, uint64_t *backward)
+{
+    g_thread_join(w->thread);
+    if (forward) {
+        *forward = w->passed[0];
+        *backward = w->passed[1];
+    }
+    g_free(w);
+}
+
+unsigned open_descriptors(void)
+{
+    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
+    unsigned n = 0;
+    while (g_dir_read_name(dir)) {
+        n++;
+    }
+    g_dir_close(dir);
+    return n;
+}
