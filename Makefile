@@ -183,13 +183,15 @@ reconfigure:
 # ---- Tests ---------------------------------------------------------------------------------------
 
 RUN_TESTS := BUILD=$(BUILD) python3 scripts/run-tests -j 2 --timeout 60
-GUEST_RUN := $(if $(wildcard tests/guest/run),--long tests/guest/run)
-SYSTEM_TESTS := $(foreach f,$(wildcard tests/system/test-*),$(if $(shell test -x $f && echo y),$f))
+GUEST_RUN := $(addprefix --long ,$(wildcard tests/guest/run))
+# Those that boot Linux have more time: a loaded machine takes several times as long.
+LINUX_TESTS := $(wildcard tests/system/test-linux tests/system/test-migrate-linux)
+SYSTEM_TESTS := $(foreach f,$(filter-out $(LINUX_TESTS),$(wildcard tests/system/test-*)),$(if $(shell test -x $f && echo y),$f))
 
 check-build: all $(UNIT_TESTS) $(FUZZ_REPLAYS)
 
 check: check-build
-	@$(RUN_TESTS) $(SYSTEM_TESTS) $(UNIT_TESTS) $(FUZZ_REPLAYS) $(GUEST_RUN) scripts/check-floors
+	@$(RUN_TESTS) $(addprefix --long ,$(LINUX_TESTS)) $(GUEST_RUN) $(SYSTEM_TESTS) $(UNIT_TESTS) $(FUZZ_REPLAYS) scripts/check-floors
 
 check-unit: check-build
 	@$(RUN_TESTS) $(UNIT_TESTS)
