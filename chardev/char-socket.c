@@ -137,7 +137,7 @@ static void take_connection(Chardev *chr, int fd)
         return;
     }
     s->fd = fd;
-    s->handler = main_loop_add_fd(chr->machine->loop, fd, 0, socket_ready, chr);
+    s->handler = main_loop_add_fd(chr->machine->loop, fd, G_IO_HUP, socket_ready, chr);
     if (s->listen_handler) {
         fd_handler_set_events(s->listen_handler, 0);
     }

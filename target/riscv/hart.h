@@ -22,6 +22,7 @@
 #include "system/machine.h"
 #include "system/memory.h"
 #include "target/riscv.h"
+#include "tlb.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -29,34 +30,6 @@
 typedef struct Hart Hart;
 typedef struct Block Block;
 typedef struct BlockCache BlockCache;
-
-/* ---- software TLB ---- */
-
-#define TLB_SIZE 512
-#define TLB_INVALID UINT64_MAX  /* equals no masked address */
-
-/* A page whose whole range is RAM and open to this context. */
-typedef struct TlbEntry {
-    uint64_t tag;               /* virtual page or TLB_INVALID */
-    uintptr_t addend;           /* host address - guest address */
-} TlbEntry;
-
-/* Apart, so that a copy between two places does not evict itself. In write: all dirty bits are set. */
-typedef struct Tlb {
-    TlbEntry read[TLB_SIZE], write[TLB_SIZE];
-} Tlb;
-
-/* Data contexts: what an access may do depends on these alone; MXR and satp flush. */
-enum { TLB_U, TLB_S, TLB_S_SUM, TLB_M, TLB_CONTEXTS };
-
-#define FETCH_TLB_SIZE 128
-
-/* Instruction pages, by privilege (U, S, M). */
-typedef struct FetchEntry {
-    uint64_t tag;               /* virtual page or TLB_INVALID */
-    hwaddr page;                /* physical page */
-    const uint8_t *host;
-} FetchEntry;
 
 #define JUMP_CACHE_SIZE 4096
 
