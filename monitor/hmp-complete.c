@@ -11,6 +11,7 @@
 #include "chardev/char.h"
 #include "hw/qdev.h"
 #include "hw/user-object.h"
+#include "migration/options.h"
 #include "net/net.h"
 #include "util/log-items.h"
 #include "util/trace.h"
@@ -135,6 +136,25 @@ static void add_onoff(HmpContext *ctx, GPtrArray *words)
     add(words, "off");
 }
 
+static void add_options(GPtrArray *words, bool capabilities)
+{
+    for (const MigrationOption *o = migration_option_table; o->name; o++) {
+        if ((o->type == MIG_OPT_CAP) == capabilities) {
+            add(words, o->name);
+        }
+    }
+}
+
+static void add_capabilities(HmpContext *ctx, GPtrArray *words)
+{
+    add_options(words, true);
+}
+
+static void add_parameters(HmpContext *ctx, GPtrArray *words)
+{
+    add_options(words, false);
+}
+
 static void add_type(HmpContext *ctx, const char *type, GPtrArray *words)
 {
     static const struct {
@@ -144,6 +164,7 @@ static void add_type(HmpContext *ctx, const char *type, GPtrArray *words)
         { "block", add_disks }, { "chardev", add_chardevs }, { "command", add_commands },
         { "cpu", add_cpus }, { "device", add_devices }, { "driver", add_drivers },
         { "event", add_events }, { "item", add_items }, { "logitem", add_log_items },
+        { "migcap", add_capabilities }, { "migparam", add_parameters },
         { "netdev", add_clients }, { "nic", add_clients }, { "object", add_objects },
         { "onoff", add_onoff },
     };

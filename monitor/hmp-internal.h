@@ -51,7 +51,8 @@ typedef struct HmpCall {
  *   option      a flag with a word behind it
  *   fmt         right behind the command's name: /COUNT FORMAT SIZE
  *   cpu         as int, and TAB knows the harts
- *   block, chardev, device, driver, event, file, item, command, logitem, netdev, nic, object
+ *   block, chardev, device, driver, event, file, item, command, logitem, migcap, migparam,
+ *   netdev, nic, object
  *               a word, which TAB completes
  */
 typedef struct HmpCommand {
@@ -156,6 +157,21 @@ void hmp_system_reset(HmpCall *call);
 void hmp_trace_event(HmpCall *call);
 void hmp_x(HmpCall *call);
 void hmp_xp(HmpCall *call);
+
+/* hmp-migration.c */
+void hmp_announce_self(HmpCall *call);
+void hmp_migrate(HmpCall *call);
+void hmp_migrate_cancel(HmpCall *call);
+void hmp_migrate_continue(HmpCall *call);
+void hmp_migrate_incoming(HmpCall *call);
+void hmp_migrate_set_capability(HmpCall *call);
+void hmp_migrate_set_downtime(HmpCall *call);
+void hmp_migrate_set_parameter(HmpCall *call);
+void hmp_migrate_set_speed(HmpCall *call);
+void hmp_x_migrate_settle(HmpCall *call);
+void hmp_info_migrate(HmpCall *call);
+void hmp_info_migrate_capabilities(HmpCall *call);
+void hmp_info_migrate_parameters(HmpCall *call);
 
 void hmp_info_balloon(HmpCall *call);
 void hmp_info_block(HmpCall *call);

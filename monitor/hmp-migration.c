@@ -1,0 +1,218 @@
+/*
+ * hmp-migration.c - migration for people.
+ *
+ * Floor F6; below it QMP's commands and the migration's numbers.  Main loop's thread, machine lock held.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+
+#include "migration/migration.h"
+#include "monitor/hmp-internal.h"
+
+static bool run(HmpCall *call, const char *command, json_t *args)
+{
+    Error *err = NULL;
+    bool ok = hmp_qmp(call->ctx, command, args, NULL, &err);
+    hmp_report(call->ctx, err);
+    return ok;
+}
+
+/* ---- commands ---- */
+
+void hmp_migrate(HmpCall *call)
+{
+    json_t *args = json_pack("{ss}", "uri", hmp_str(call, "uri"));
+    if (hmp_bool(call, "-b")) {
+        json_object_set_new(args, "blk", json_true());
+    }
+    if (hmp_bool(call, "-i")) {
+        json_object_set_new(args, "inc", json_true());
+    }
+    if (hmp_bool(call, "-r")) {
+        json_object_set_new(args, "resume", json_true());
+    }
+    if (run(call, "migrate", args) && !hmp_bool(call, "-d")) {
+        hmp_puts(call->ctx, "The migration has begun; info migrate shows how it goes.\n");
+    }
+}
+
+void hmp_migrate_cancel(HmpCall *call)
+{
+    run(call, "migrate_cancel", NULL);
+}
+
+void hmp_migrate_continue(HmpCall *call)
+{
+    run(call, "migrate-continue", json_pack("{ss}", "state", hmp_str(call, "state")));
+}
+
+void hmp_migrate_incoming(HmpCall *call)
+{
+    run(call, "migrate-incoming", json_pack("{ss}", "uri", hmp_str(call, "uri")));
+}
+
+void hmp_migrate_set_capability(HmpCall *call)
+{
+    run(call, "migrate-set-capabilities",
+        json_pack("{s[{ss sb}]}", "capabilities", "capability", hmp_str(call, "capability"), "state",
+                  (int)hmp_bool(call, "state")));
+}
+
+/* A number with K, M, G, T behind it; bandwidths without one are MiB, as QEMU has it. */
+static json_t *parse_value(const MigrationOption *option, const char *text)
+{
+    static const char suffixes[] = "KMGT";
+    char *end;
+    errno = 0;
+    guint64 value = g_ascii_strtoull(text, &end, 0);
+    const char *found = *end ? strchr(suffixes, g_ascii_toupper(*end)) : NULL;
+    unsigned shift = option->type != MIG_OPT_SIZE ? 0 : found ? 10 * (unsigned)(found - suffixes + 1) : 20;
+    bool ends = found && option->type == MIG_OPT_SIZE ? end[1] == 0 : *end == 0;
+    if (!g_ascii_isdigit(*text) || !ends || errno || value > (guint64)INT64_MAX >> shift) {
+        return NULL;
+    }
+    return json_integer((json_int_t)(value << shift));
+}
+
+void hmp_migrate_set_parameter(HmpCall *call)
+{
+    const char *name = hmp_str(call, "parameter"), *text = hmp_str(call, "value");
+    const MigrationOption *option = migration_option_find(name, false);
+    if (!option) {
+        hmp_printf(call->ctx, "Error: There is no migration parameter '%s'\n", name);
+        return;
+    }
+    json_t *value = option->type == MIG_OPT_STRING ? json_string(text) : parse_value(option, text);
+    if (!value) {
+        hmp_printf(call->ctx, "Error: %s: '%s' is no number%s\n", name, text,
+                   option->type == MIG_OPT_SIZE ? " with K, M, G or T (none: M)" : "");
+        return;
+    }
+    json_t *args = json_object();
+    json_object_set_new(args, name, value);
+    run(call, "migrate-set-parameters", args);
+}
+
+void hmp_migrate_set_speed(HmpCall *call)
+{
+    run(call, "migrate_set_speed", json_incref(call->args));
+}
+
+void hmp_migrate_set_downtime(HmpCall *call)
+{
+    char *end;
+    double seconds = g_ascii_strtod(hmp_str(call, "value"), &end);
+    if (end == hmp_str(call, "value") || *end) {
+        hmp_puts(call->ctx, "Error: a downtime is a number of seconds\n");
+        return;
+    }
+    json_t *value = json_real(seconds);     /* NULL for what JSON does not know, such as inf */
+    run(call, "migrate_set_downtime", json_pack("{so}", "value", value ? value : json_integer(-1)));
+}
+
+void hmp_announce_self(HmpCall *call)
+{
+    run(call, "announce-self", NULL);
+}
+
+void hmp_x_migrate_settle(HmpCall *call)
+{
+    run(call, "x-migrate-settle", json_pack("{ss}", "decision", hmp_str(call, "decision")));
+}
+
+/* ---- info ---- */
+
+static void print_ms(HmpContext *ctx, const char *what, int64_t ms)
+{
+    if (ms >= 0) {
+        hmp_printf(ctx, "%s: %" PRId64 " ms\n", what, ms);
+    }
+}
+
+static void print_ram(HmpContext *ctx, const MigrationInfoData *d)
+{
+    hmp_printf(ctx, "transferred ram: %" PRIu64 " kbytes\n", d->transferred >> 10);
+    if (d->mbps >= 0) {
+        hmp_printf(ctx, "throughput: %0.2f mbps\n", d->mbps);
+    }
+    hmp_printf(ctx, "remaining ram: %" PRIu64 " kbytes\n", d->remaining >> 10);
+    hmp_printf(ctx, "total ram: %" PRIu64 " kbytes\n", d->total >> 10);
+    hmp_printf(ctx, "duplicate: %" PRIu64 " pages\n", d->duplicate);
+    hmp_printf(ctx, "normal: %" PRIu64 " pages\n", d->normal);
+    hmp_printf(ctx, "normal bytes: %" PRIu64 " kbytes\n", d->normal_bytes >> 10);
+    hmp_printf(ctx, "dirty sync count: %" PRIu64 "\n", d->dirty_sync_count);
+    hmp_puts(ctx, "page size: 4 kbytes\n");
+    hmp_printf(ctx, "pages-per-second: %" PRIu64 "\n", d->pages_per_second);
+    hmp_printf(ctx, "precopy ram: %" PRIu64 " kbytes\n", d->precopy_bytes >> 10);
+    hmp_printf(ctx, "downtime ram: %" PRIu64 " kbytes\n", d->downtime_bytes >> 10);
+    if (d->dirty_pages_rate) {
+        hmp_printf(ctx, "dirty pages rate: %" PRIu64 " pages\n", d->dirty_pages_rate);
+    }
+}
+
+static void print_info(HmpContext *ctx, const MigrationInfoData *d)
+{
+    static const char *const handovers[] = { NULL, "confirmed", "unconfirmed", "in doubt" };
+    hmp_printf(ctx, "Migration status: %s", migration_status_name(d->status));
+    hmp_printf(ctx, d->error_desc ? " (%s)\n" : "\n", d->error_desc);
+    if (handovers[d->handover]) {
+        hmp_printf(ctx, "handover: %s\n", handovers[d->handover]);
+    }
+    print_ms(ctx, "total time", d->total_time_ms);
+    print_ms(ctx, "expected downtime", d->downtime_ms >= 0 ? -1 : d->expected_downtime_ms);
+    print_ms(ctx, "downtime", d->downtime_ms);
+    print_ms(ctx, "setup", d->setup_time_ms);
+    if (d->socket_address) {
+        hmp_printf(ctx, "waiting at: %s\n", d->socket_address);
+    }
+    if (d->has_ram) {
+        print_ram(ctx, d);
+    }
+}
+
+void hmp_info_migrate(HmpCall *call)
+{
+    MigrationInfoData data;
+    if (!call->ctx->machine->migration) {
+        return;
+    }
+    migration_query(call->ctx->machine->migration, &data);
+    for (char **reason = data.blocked_reasons; reason && *reason; reason++) {
+        hmp_printf(call->ctx, "blocked: %s\n", *reason);
+    }
+    if (data.status != MIGRATION_STATUS_NONE) {
+        print_info(call->ctx, &data);
+    }
+    migration_info_clear(&data);
+}
+
+static void print_options(HmpCall *call, bool capabilities)
+{
+    MigrationState *s = call->ctx->machine->migration;
+    json_t *values = s ? migration_options_get(migration_options(s), capabilities) : NULL;
+    const char *name;
+    json_t *value;
+    json_object_foreach(values, name, value) {
+        const MigrationOption *option = migration_option_find(name, capabilities);
+        if (json_is_boolean(value)) {
+            hmp_printf(call->ctx, "%s: %s\n", name, json_is_true(value) ? "on" : "off");
+        } else if (json_is_string(value)) {
+            hmp_printf(call->ctx, "%s: '%s'\n", name, json_string_value(value));
+        } else {
+            hmp_printf(call->ctx, "%s: %" JSON_INTEGER_FORMAT "%s%s\n", name, json_integer_value(value),
+                       *option->unit ? " " : "", option->unit);
+        }
+    }
+    json_decref(values);
+}
+
+void hmp_info_migrate_capabilities(HmpCall *call)
+{
+    print_options(call, true);
+}
+
+void hmp_info_migrate_parameters(HmpCall *call)
+{
+    print_options(call, false);
+}
