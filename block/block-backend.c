@@ -39,6 +39,7 @@ BlockBackend *blk_new(struct BlockLayer *layer, const char *drive_id)
     blk->layer = layer;
     blk->drive_id = g_strdup(drive_id);
     blk->write_cache = true;
+    blk->on_write_error = BLOCK_ON_ERROR_ENOSPC;
     BlockBackend **at = &layer->backends;
     while (*at) {
         at = &(*at)->next;
@@ -234,8 +235,7 @@ static void blk_account(const BlockRequest *req)
 static int blk_visible_result(const BlockRequest *req)
 {
     bool read = req->type == BLOCK_REQUEST_READ;
-    BlockOnError policy = read ? req->blk->on_read_error : req->blk->on_write_error;
-    if (req->ret == 0 || policy == BLOCK_ON_ERROR_REPORT) {
+    if (req->ret == 0 || !blk_error_is_hidden(req->blk, read, -req->ret)) {
         return req->ret;
     }
     if (read) {
@@ -438,6 +438,7 @@ void blk_foreach(Machine *m, void (*fn)(const BlockInfo *info, void *opaque), vo
             .size = root->length,
             .actual_size = root->drv->actual_size(blk->root),
             .stats = blk->stats,
+            .io_status = blk->io_status,
             .serial = blk->serial,
         };
         fn(&info, opaque);

@@ -32,28 +32,19 @@ typedef struct DriveOptions {
     bool direct, no_flush, write_cache;
 } DriveOptions;
 
-/* Only what a request by itself can do is possible: stopping would need the device to keep it. */
-static bool drive_error_policy(const char *key, const char *value, BlockOnError *policy,
-                               Error **errp)
+/* Flash has no request that could be kept until the machine runs again: its policies stop nothing. */
+static bool drive_error_policy(BlockBackend *blk, const DriveOptions *o, Error **errp)
 {
-    if (!value || strcmp(value, "report") == 0) {
-        *policy = BLOCK_ON_ERROR_REPORT;
-        return true;
+    const char *policies[] = { o->rerror, o->werror };
+    for (unsigned i = 0; i < G_N_ELEMENTS(policies) && strcmp(o->interface, "pflash") == 0; i++) {
+        if (policies[i] && (strcmp(policies[i], "stop") == 0 || strcmp(policies[i], "enospc") == 0)) {
+            error_setg(errp, "if=pflash: %s=%s would stop the machine, which is not possible for flash; "
+                       "report and ignore are", i ? "werror" : "rerror", policies[i]);
+            return false;
+        }
     }
-    if (strcmp(value, "ignore") == 0) {
-        *policy = BLOCK_ON_ERROR_IGNORE;
-        return true;
-    }
-    if (strcmp(value, "stop") == 0 || strcmp(value, "enospc") == 0) {
-        error_setg(
-            errp,
-            "%s=%s would stop the machine at an error, which is not possible; %s=report tells "
-            "the guest and %s=ignore goes on",
-            key, value, key, key);
-    } else {
-        error_setg(errp, "'%s' invalid %s error action; it is report or ignore", value, key);
-    }
-    return false;
+    return blk_set_on_error(blk, "rerror", o->rerror, errp) &&
+           blk_set_on_error(blk, "werror", o->werror, errp);
 }
 
 /* The five names stand for three switches: O_DIRECT, no flushes, no write cache. */
@@ -246,8 +237,7 @@ static char *drive_default_id(Machine *m, const DriveOptions *o)
 static bool drive_open(BlockBackend *blk, const json_t *options, const DriveOptions *o,
                        Error **errp)
 {
-    if (!drive_error_policy("werror", o->werror, &blk->on_write_error, errp) ||
-        !drive_error_policy("rerror", o->rerror, &blk->on_read_error, errp)) {
+    if (!drive_error_policy(blk, o, errp)) {
         return false;
     }
     json_t *node = drive_node_options(options, o, errp);

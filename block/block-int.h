@@ -10,6 +10,7 @@
 #define GODWIT_BLOCK_BLOCK_INT_H
 
 #include "block/block.h"
+#include "system/runstate.h"
 
 /* What detect-zeroes= does to a write that is nothing but zeroes. */
 typedef enum DetectZeroes {
@@ -69,6 +70,8 @@ struct BlockNode {
 typedef enum BlockOnError {
     BLOCK_ON_ERROR_REPORT,
     BLOCK_ON_ERROR_IGNORE,
+    BLOCK_ON_ERROR_STOP,
+    BLOCK_ON_ERROR_ENOSPC,
 } BlockOnError;
 
 struct BlockBackend {
@@ -80,6 +83,7 @@ struct BlockBackend {
     char *serial;
     bool write_cache;
     BlockOnError on_read_error, on_write_error;
+    BlockIOStatus io_status;
     unsigned in_flight;
     BlockStats stats;
 };
@@ -89,6 +93,7 @@ struct BlockLayer {
     BlockNode *nodes;
     BlockBackend *backends;
     struct BlockAio *aio;
+    VMChangeStateEntry *vm_entry;
     bool inactive;              /* images belong to another process: no locks, no writes */
     unsigned next_name;         /* of generated node names */
 };
@@ -134,6 +139,13 @@ int block_node_pwritev(BlockNode *bs, uint64_t offset, const struct iovec *iov, 
 int block_node_flush(BlockNode *bs);
 int block_node_pdiscard(BlockNode *bs, uint64_t offset, uint64_t bytes);
 int block_node_pwrite_zeroes(BlockNode *bs, uint64_t offset, uint64_t bytes, bool unmap);
+
+/* ---- block-error.c ---- */
+
+/* Whether the policy hides a failure from device and guest; sends the event then. err: positive errno. */
+bool blk_error_is_hidden(BlockBackend *blk, bool is_read, int err);
+/* A VMChangeStateHandler; opaque is the layer. */
+void block_error_vm_state(void *opaque, bool running, RunState state);
 
 /* ---- block-backend.c ---- */
 

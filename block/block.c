@@ -399,6 +399,7 @@ struct BlockLayer *block_layer_new(Machine *m)
     layer->next_name = 1;
     layer->aio = block_aio_new(m);
     vm_add_drain_handler(m, block_layer_drained, layer);
+    layer->vm_entry = vm_add_change_state_handler(m, block_error_vm_state, layer);
     return layer;
 }
 
@@ -408,6 +409,7 @@ void block_layer_free(struct BlockLayer *layer)
         return;
     }
     vm_del_drain_handler(layer->machine, block_layer_drained, layer);
+    vm_del_change_state_handler(layer->vm_entry);
     /* Backends first: each flushes what was written through it. */
     while (layer->backends) {
         blk_free(layer->backends);

@@ -46,7 +46,9 @@ static void add_device(const BlockInfo *info, void *opaque)
     out->type = g_strdup("unknown");
     out->inserted = device_info(info);
     out->has_io_status = true;
-    out->io_status = BLOCK_DEVICE_IO_STATUS_OK;
+    out->io_status = info->io_status == BLOCK_IO_OK        ? BLOCK_DEVICE_IO_STATUS_OK
+                     : info->io_status == BLOCK_IO_NOSPACE ? BLOCK_DEVICE_IO_STATUS_NOSPACE
+                                                           : BLOCK_DEVICE_IO_STATUS_FAILED;
     QAPI_LIST_APPEND(*tail, out);
 }
 

@@ -47,19 +47,16 @@ enum { CONFIG_WCE_OFFSET = 32, CONFIG_SIZE_PLAIN = 36, CONFIG_SIZE_DISCARD = 48,
 #define MAX_SECTORS 0x3fffffu       /* of one discard or write-zeroes: 2 GiB - 512 */
 #define MAX_QUEUES 256
 
-typedef enum ErrorPolicy { POLICY_REPORT, POLICY_IGNORE, POLICY_STOP, POLICY_ENOSPC } ErrorPolicy;
-
 typedef struct VirtIOBlk {
     VirtIODevice vdev;
     BlockBackend *blk;
-    char *serial, *iothread, *werror_text, *rerror_text;
+    char *serial, *iothread, *werror, *rerror;
     uint16_t num_queues, queue_size;
     uint32_t logical_block_size, physical_block_size, min_io_size, opt_io_size;
     uint32_t max_discard_sectors, max_write_zeroes_sectors;
     int32_t bootindex;
     bool config_wce, discard, write_zeroes, share_rw, request_merging, seg_max_adjust;
     int write_cache;                /* property: 0 auto, 1 on, 2 off */
-    ErrorPolicy werror, rerror;
     bool original_wce;              /* to go back to at reset */
     GQueue flying, parked;          /* of BlkRequest */
 } VirtIOBlk;
@@ -176,39 +173,16 @@ static void request_done(BlkRequest *req, uint8_t status)
     request_free(req);
 }
 
-static void stop_machine_bh(void *opaque)
-{
-    vm_stop(opaque, RUN_STATE_IO_ERROR);
-}
-
-/* True if the policy wants the machine stopped and the request tried again later. */
-static bool park_on_error(BlkRequest *req, int err)
-{
-    VirtIOBlk *s = req->s;
-    Machine *m = s->vdev.parent.machine;
-    ErrorPolicy policy = req->type == BLK_T_IN ? s->rerror : s->werror;
-    if (policy != POLICY_STOP && !(policy == POLICY_ENOSPC && err == ENOSPC)) {
-        return false;
-    }
-    g_queue_push_tail_link(&s->parked, &req->link);
-    main_loop_schedule_oneshot(m->loop, stop_machine_bh, m);
-    return true;
-}
-
 static void request_complete(void *opaque, int ret)
 {
     BlkRequest *req = opaque;
     VirtIOBlk *s = req->s;
     g_queue_unlink(&s->flying, &req->link);
-    if (ret < 0) {
-        if (park_on_error(req, -ret)) {
-            return;
-        }
-        ErrorPolicy policy = req->type == BLK_T_IN ? s->rerror : s->werror;
-        request_done(req, policy == POLICY_IGNORE ? BLK_S_OK : BLK_S_IOERR);
+    if (ret < 0 && blk_error_stops(s->blk, req->type == BLK_T_IN, -ret)) {
+        g_queue_push_tail_link(&s->parked, &req->link);
         return;
     }
-    request_done(req, BLK_S_OK);
+    request_done(req, ret < 0 ? BLK_S_IOERR : BLK_S_OK);
 }
 
 /* Whether [sector, sector + bytes) lies on the disk, in whole blocks. */
@@ -495,28 +469,6 @@ static const VirtIODeviceOps blk_ops = {
     .post_load = blk_post_load,
 };
 
-static bool parse_policy(const char *name, const char *text, ErrorPolicy automatic, ErrorPolicy *out,
-                         Error **errp)
-{
-    static const struct {
-        const char *text;
-        ErrorPolicy policy;
-    } table[] = {{"report", POLICY_REPORT}, {"ignore", POLICY_IGNORE}, {"stop", POLICY_STOP},
-                 {"enospc", POLICY_ENOSPC}};
-    *out = automatic;
-    if (!text || strcmp(text, "auto") == 0) {
-        return true;
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
-        if (strcmp(text, table[i].text) == 0) {
-            *out = table[i].policy;
-            return true;
-        }
-    }
-    error_setg(errp, "virtio-blk: %s=%s; right are auto, report, ignore, enospc and stop", name, text);
-    return false;
-}
-
 static bool is_block_size(uint32_t n)
 {
     return n >= BDRV_SECTOR_SIZE && n <= 2 * 1024 * 1024 && (n & (n - 1)) == 0;
@@ -551,8 +503,8 @@ static bool check_props(VirtIOBlk *s, Error **errp)
                    MAX_SECTORS);
         return false;
     }
-    return parse_policy("werror", s->werror_text, POLICY_ENOSPC, &s->werror, errp) &&
-           parse_policy("rerror", s->rerror_text, POLICY_REPORT, &s->rerror, errp);
+    return blk_set_on_error(s->blk, "werror", s->werror, errp) &&
+           blk_set_on_error(s->blk, "rerror", s->rerror, errp);
 }
 
 static bool blk_realize(DeviceState *dev, Error **errp)
@@ -609,10 +561,10 @@ static const Property blk_props[] = {
      "of one discard"},
     {"max-write-zeroes-sectors", PROP_UINT32, offsetof(VirtIOBlk, max_write_zeroes_sectors), "4194303",
      "of one write zeroes"},
-    {"werror", PROP_STRING, offsetof(VirtIOBlk, werror_text), "auto",
-     "on a failed write: report, ignore, stop, enospc (stop if the host is full)"},
-    {"rerror", PROP_STRING, offsetof(VirtIOBlk, rerror_text), "auto",
-     "on a failed read: report, ignore, stop"},
+    {"werror", PROP_STRING, offsetof(VirtIOBlk, werror), "auto",
+     "on a failed write: report, ignore, stop, enospc (stop if the host is full), auto (as the drive)"},
+    {"rerror", PROP_STRING, offsetof(VirtIOBlk, rerror), "auto",
+     "on a failed read: report, ignore, stop, auto (as the drive)"},
     {"bootindex", PROP_INT32, offsetof(VirtIOBlk, bootindex), "-1", "accepted; the firmware decides"},
     {"share-rw", PROP_BOOL, offsetof(VirtIOBlk, share_rw), "off", "accepted; see the drive's locking"},
     {"request-merging", PROP_BOOL, offsetof(VirtIOBlk, request_merging), "on",

@@ -51,6 +51,17 @@ bool blk_is_read_only(BlockBackend *blk);
 bool blk_write_cache(BlockBackend *blk);        /* false: every write is flushed before completion */
 void blk_set_write_cache(BlockBackend *blk, bool on);
 const char *blk_serial(BlockBackend *blk);      /* -drive serial=, or NULL */
+/*
+ * What becomes of failed reads (key "rerror") or writes ("werror"): report, ignore, stop, or for writes
+ * enospc, which stops if the host is full; NULL and auto change nothing. At first: report, and enospc.
+ */
+bool blk_set_on_error(BlockBackend *blk, const char *key, const char *policy, Error **errp);
+/*
+ * For a device whose request has failed with err (a positive errno): sends BLOCK_IO_ERROR. True: the
+ * machine is about to stop with run state io-error; the device keeps the request, and submits it again
+ * when the machine runs. False: it tells the guest. An ignored failure reaches no device.
+ */
+bool blk_error_stops(BlockBackend *blk, bool is_read, int err);
 
 /* offset and the iov's length in bytes; iov and its buffers must live until completion. */
 BlockRequest *blk_aio_preadv(BlockBackend *blk, uint64_t offset, const struct iovec *iov, int niov,
@@ -87,6 +98,7 @@ typedef struct BlockStats {
     uint64_t failed_rd, failed_wr, failed_flush;
     uint64_t wr_highest_offset;
 } BlockStats;
+typedef enum BlockIOStatus { BLOCK_IO_OK, BLOCK_IO_FAILED, BLOCK_IO_NOSPACE } BlockIOStatus;
 typedef struct BlockInfo {
     const char *device;         /* drive id, "" if made by -blockdev */
     const char *qdev;           /* the device's path or NULL */
@@ -95,6 +107,7 @@ typedef struct BlockInfo {
     uint64_t size;              /* bytes */
     uint64_t actual_size;       /* bytes allocated on the host */
     BlockStats stats;
+    BlockIOStatus io_status;    /* why the machine was stopped, until it runs again */
     const char *serial;
 } BlockInfo;
 void blk_foreach(Machine *m, void (*fn)(const BlockInfo *info, void *opaque), void *opaque);

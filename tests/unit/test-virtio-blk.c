@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "block/block.h"
+#include "util/event-sink.h"
 
 #define IMAGE_SIZE (1u << 20)
 #define ALL_FEATURES (~UINT64_C(0))
@@ -350,17 +351,47 @@ static void park_one(Rig *r)
     g_assert_cmpuint(ring_used_idx(r->fx, r->q), ==, r->q->used_seen);
 }
 
+typedef struct IoErrors {
+    EventSink sink;
+    GString *seen;              /* the actions of BLOCK_IO_ERROR */
+} IoErrors;
+
+static void io_errors_emit(EventSink *sink, const char *event, json_t *data)
+{
+    IoErrors *errors = (IoErrors *)sink;
+    if (strcmp(event, "BLOCK_IO_ERROR") == 0) {
+        g_string_append_printf(errors->seen, "%s %s;", json_string_value(json_object_get(data, "operation")),
+                               json_string_value(json_object_get(data, "action")));
+    }
+    json_decref(data);
+}
+
+static void get_io_status(const BlockInfo *info, void *opaque)
+{
+    *(BlockIOStatus *)opaque = info->io_status;
+}
+
 static void test_stop_and_retry(void)
 {
     Rig r;
     uint8_t got[512];
+    IoErrors errors = {.sink.emit = io_errors_emit, .seen = g_string_new("")};
+    BlockIOStatus status = BLOCK_IO_OK;
     rig_up(&r, true, ",werror=stop");
+    r.fx->m->events = &errors.sink;
     rig_driver(&r, ALL_FEATURES);
     park_one(&r);
+    g_assert_cmpstr(errors.seen->str, ==, "write stop;");
     machine_lock(r.fx->m);
+    blk_foreach(r.fx->m, get_io_status, &status);
+    g_assert_cmpint(status, ==, BLOCK_IO_FAILED);
     vm_start(r.fx->m);
+    blk_foreach(r.fx->m, get_io_status, &status);
+    g_assert_cmpint(status, ==, BLOCK_IO_OK);
     machine_unlock(r.fx->m);
     ring_wait(&r.d, r.q);
+    r.fx->m->events = NULL;
+    g_string_free(errors.seen, TRUE);
     g_assert_cmpuint(*(uint8_t *)fx_ram(r.fx, r.status), ==, S_OK);
     image_read(&r, 1024 * 512, got, 512);
     g_assert_cmphex(got[0], ==, 0x3c);
