@@ -103,8 +103,8 @@ static inline Machine *fuzz_machine_new(unsigned harts, bool modern)
 
 /* ---- running the hart on this thread ---- */
 
-#define FUZZ_KICK_US 5000
-#define FUZZ_STAYS 8
+#define FUZZ_KICK_US 1000
+#define FUZZ_STAYS 2
 
 static GMutex fuzz_kick_lock;
 static CPUState *fuzz_kicked;
