@@ -111,12 +111,12 @@ class Vm:
     It runs in the test's own folder: a relative name that a monitor command writes to stays out of the tree.
     """
 
-    def __init__(self, args, console=True, qmp=True, wrapper=()):
+    def __init__(self, args, console=True, qmp=True, wrapper=(), program=GODWIT):
         self.folder = tempfile.mkdtemp(prefix='godwit-test-')
         self.output = ''
         self.position = 0
         self.monitor = None
-        argv = [*wrapper, GODWIT, *args]
+        argv = [*wrapper, os.path.abspath(program), *args]
         if console:
             argv += ['-display', 'none', '-monitor', 'none', '-serial', 'stdio']
         if qmp:

@@ -34,11 +34,12 @@ class Run:
         return ', '.join(names)
 
 
-def noise(vm, insns):
-    """Questions, stops and starts, until the machine has got there; its digest then, and how many stops."""
+def noise(vm, insns, pace):
+    """Questions, stops and starts each pace seconds until the machine is there; its digest, and how many."""
     stops = 0
     while True:
         vm.qmp('stop')
+        # The stop may have fallen on the very instruction: then there must be no start.
         reply = vm.qmp('x-query-state-digest')
         if reply['instructions'] >= insns:
             return reply, stops
@@ -54,20 +55,21 @@ def noise(vm, insns):
             except QmpError:
                 pass    # the guest has not set the display up yet
         stops += 1
+        time.sleep(pace)
 
 
-def run(args, insns, disturb=False, disk_size=0, wrapper=(), timeout=600):
-    """Runs to exactly that instruction count; a Run. With disk_size there is a fresh disk."""
+def run(args, insns, noise_pace=None, disk_size=0, timeout=600, **keywords):
+    """Runs to exactly that instruction count; a Run. noise_pace: see noise(); disk_size: of a fresh disk."""
     start = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix='godwit-disk-') as disk:
         disk.truncate(disk_size)
         extra = ['-drive', 'file=%s,format=raw,if=virtio' % disk.name] if disk_size else []
-        with Vm(['-S', '-icount', 'shift=1', *args, *extra], wrapper=wrapper) as vm:
+        with Vm(['-S', '-icount', 'shift=1', *args, *extra], **keywords) as vm:
             vm.qmp('x-stop-at', insns=insns)
             vm.monitor.sock.settimeout(timeout)
             vm.qmp('cont')
-            if disturb:
-                reply, stops = noise(vm, insns)
+            if noise_pace is not None:
+                reply, stops = noise(vm, insns, noise_pace)
                 print('# %d stops and starts' % stops, flush=True)
             else:
                 vm.monitor.event('STOP')
