@@ -12,42 +12,12 @@
 #include <unistd.h>
 
 #include "block/block.h"
+#include "lib-layer-machine.h"
 #include "system/machine.h"
 #include "system/runstate.h"
 #include "util/keyval.h"
 
 static char *path;      /* an image of 4 KiB */
-
-static bool attach_block(Machine *m, Error **errp)
-{
-    m->block = block_layer_new(m);
-    return true;
-}
-
-static void detach_block(Machine *m)
-{
-    block_layer_free(m->block);
-    m->block = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks",
-                                    .desc = "block layer only",
-                                    .layers = &layers };
-
-static Machine *machine(void)
-{
-    Machine *m = machine_new(&klass, machine_config_new(&klass), NULL);
-    g_assert_nonnull(m);
-    machine_lock(m);
-    return m;
-}
-
-static void done_with(Machine *m)
-{
-    machine_unlock(m);
-    machine_free(m);
-}
 
 static BlockBackend *drive(Machine *m, Error **errp, const char *more)
 {
@@ -61,7 +31,7 @@ static BlockBackend *drive(Machine *m, Error **errp, const char *more)
 
 static bool can_open(const char *options)
 {
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     Error *err = NULL;
     bool ok = drive(m, &err, options) != NULL;
     if (!ok) {
@@ -69,7 +39,7 @@ static bool can_open(const char *options)
         g_assert_nonnull(strstr(error_get_pretty(err), "lock"));
         error_free(err);
     }
-    done_with(m);
+    layer_machine_free(m);
     return ok;
 }
 
@@ -88,7 +58,7 @@ static bool can_open_elsewhere(const char *options)
 
 static void test_writer(void)
 {
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     g_assert_nonnull(drive(m, NULL, ""));
     g_assert_false(can_open(""));
     g_assert_false(can_open(",read-only=on"));
@@ -97,29 +67,29 @@ static void test_writer(void)
     g_assert_false(can_open_elsewhere(""));
     g_assert_false(can_open_elsewhere(",read-only=on"));
     g_assert_true(can_open_elsewhere(",read-only=on,force-share=on"));
-    done_with(m);
+    layer_machine_free(m);
     g_assert_true(can_open_elsewhere(""));
 }
 
 static void test_reader(void)
 {
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     g_assert_nonnull(drive(m, NULL, ",read-only=on"));
     g_assert_true(can_open(",read-only=on"));
     g_assert_true(can_open_elsewhere(",read-only=on"));
     g_assert_false(can_open(""));
     g_assert_false(can_open_elsewhere(""));
-    done_with(m);
-    m = machine();
+    layer_machine_free(m);
+    m = block_machine_new(false);
     g_assert_nonnull(drive(m, NULL, ",read-only=on,force-share=on"));
     g_assert_true(can_open_elsewhere(""));
-    done_with(m);
+    layer_machine_free(m);
 }
 
 /* A node holds its lock while a device uses it, and only then. */
 static void test_use(void)
 {
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     json_t *options = json_pack("{ss ss ss}", "driver", "file", "filename", path, "node-name", "s");
     g_assert_nonnull(block_node_new(m, options, NULL));
     json_decref(options);
@@ -130,15 +100,15 @@ static void test_use(void)
     blk_detach(blk);
     g_assert_true(can_open(""));
     /* And a device does not get a node whose image is taken. */
-    Machine *other = machine();
+    Machine *other = block_machine_new(false);
     Error *err = NULL;
     g_assert_nonnull(drive(other, NULL, ""));
     g_assert_null(blk_attach(m, "s", "/dev0", &err));
     g_assert_nonnull(strstr(error_get_pretty(err), path));
     error_free(err);
-    done_with(other);
+    layer_machine_free(other);
     g_assert_nonnull(blk_attach(m, "s", "/dev0", NULL));
-    done_with(m);
+    layer_machine_free(m);
 }
 
 /* The marks are those of QEMU's tools: each side keeps the other out. */
@@ -152,12 +122,12 @@ static void test_qemu_tools(void)
     const char *write[] = { tool, "-f", "raw", "-c", "write 0 512", path, NULL };
     const GSpawnFlags quiet = G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL;
     int status;
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     g_assert_nonnull(drive(m, NULL, ""));
     g_assert_true(
         g_spawn_sync(NULL, (char **)write, NULL, quiet, NULL, NULL, NULL, NULL, &status, NULL));
     g_assert_cmpint(status, !=, 0);
-    done_with(m);
+    layer_machine_free(m);
     g_assert_true(g_spawn_sync(NULL, (char **)write, NULL, quiet, NULL, NULL, NULL, NULL, &status, NULL));
     g_assert_cmpint(status, ==, 0);
 
@@ -200,7 +170,7 @@ static int rw(BlockBackend *blk, bool write, void *buf, size_t len)
 static void test_hand_over(void)
 {
     uint8_t buf[512];
-    Machine *src = machine(), *dst = machine();
+    Machine *src = block_machine_new(false), *dst = block_machine_new(false);
     BlockBackend *from = drive(src, NULL, "");
     g_assert_nonnull(from);
     g_assert_true(runstate_set(dst, RUN_STATE_INMIGRATE, NULL));
@@ -228,8 +198,8 @@ static void test_hand_over(void)
     g_assert_true(block_inactivate_all(dst, NULL));
     g_assert_true(block_activate_all(src, NULL));
     g_assert_cmpint(rw(from, true, buf, 512), ==, 0);
-    done_with(dst);
-    done_with(src);
+    layer_machine_free(dst);
+    layer_machine_free(src);
 }
 
 int main(int argc, char **argv)

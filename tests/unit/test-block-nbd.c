@@ -16,41 +16,12 @@
 #include <unistd.h>
 
 #include "block/block.h"
+#include "lib-layer-machine.h"
 #include "system/machine.h"
 #include "util/keyval.h"
 
 static char *dir, *socket_path, *log_path, *image_path;
 static const char *reason;      /* to skip, or NULL */
-
-static bool attach_block(Machine *m, Error **errp)
-{
-    m->block = block_layer_new(m);
-    return true;
-}
-
-static void detach_block(Machine *m)
-{
-    block_layer_free(m->block);
-    m->block = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks",
-                                    .desc = "block layer only",
-                                    .layers = &layers };
-
-static Machine *machine(void)
-{
-    Machine *m = machine_new(&klass, machine_config_new(&klass), NULL);
-    machine_lock(m);
-    return m;
-}
-
-static void done_with(Machine *m)
-{
-    machine_unlock(m);
-    machine_free(m);
-}
 
 /* Starts nbdkit with these arguments behind the socket; the caller ends it. */
 static pid_t serve(const char *arguments)
@@ -145,7 +116,7 @@ static void test_data(void)
         return;
     }
     pid_t pid = serve("memory 5M");
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     BlockBackend *blk = open_drive(m, "", NULL);
     g_assert_nonnull(blk);
     g_assert_cmpuint(blk_length(blk), ==, 5 << 20);
@@ -177,7 +148,7 @@ static void test_data(void)
     }
     g_assert_cmpint(blk_pread(blk, 0, in, 64 * 4096), ==, 0);
     g_assert_cmpint(memcmp(in, out, 64 * 4096), ==, 0);
-    done_with(m);
+    layer_machine_free(m);
     end_server(pid);
 }
 
@@ -199,13 +170,13 @@ static void test_flush(void)
         unlink(log_path);
         g_autofree char *arguments = g_strdup_printf("--filter=log memory 1M logfile=%s", log_path);
         pid_t pid = serve(arguments);
-        Machine *m = machine();
+        Machine *m = block_machine_new(false);
         BlockBackend *blk = open_drive(m, modes[i].cache, NULL);
         g_assert_nonnull(blk);
         for (unsigned n = 0; n < 3; n++) {
             g_assert_cmpint(rw(blk, true, n * 512, buf, sizeof(buf)), ==, 0);
         }
-        done_with(m);
+        layer_machine_free(m);
         end_server(pid);
         g_assert_cmpuint(log_count(" Write id="), ==, 3);
         g_assert_cmpuint(log_count(" Flush id="), ==, modes[i].flushes);
@@ -219,16 +190,16 @@ static void test_errors(void)
     }
     uint8_t buf[512] = { 0 };
     pid_t pid = serve("--filter=error memory 1M error-pwrite=ENOSPC error-pwrite-rate=1");
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     BlockBackend *blk = open_drive(m, "", NULL);
     g_assert_nonnull(blk);
     g_assert_cmpint(rw(blk, true, 0, buf, sizeof(buf)), ==, -ENOSPC);
     g_assert_cmpint(rw(blk, false, 0, buf, sizeof(buf)), ==, 0);
-    done_with(m);
+    layer_machine_free(m);
     end_server(pid);
 
     pid = serve("-r memory 1M");
-    m = machine();
+    m = block_machine_new(false);
     Error *err = NULL;
     g_assert_null(open_drive(m, "", &err));
     g_assert_nonnull(strstr(error_get_pretty(err), "read-only=on"));
@@ -236,7 +207,7 @@ static void test_errors(void)
     blk = open_drive(m, ",read-only=on", NULL);
     g_assert_nonnull(blk);
     g_assert_true(blk_is_read_only(blk));
-    done_with(m);
+    layer_machine_free(m);
     end_server(pid);
 }
 
@@ -252,7 +223,7 @@ static void test_reconnect(void)
     g_assert_cmpint(ftruncate(fd, 1 << 20), ==, 0);
     close(fd);
     pid_t pid = serve(arguments);
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     BlockBackend *blk = open_drive(m, "", NULL);
     g_assert_nonnull(blk);
     memset(buf, 5, sizeof(buf));
@@ -266,7 +237,7 @@ static void test_reconnect(void)
         g_assert_cmpint(g_get_monotonic_time(), <, end);
     }
     g_assert_cmpuint(buf[100], ==, 5);
-    done_with(m);
+    layer_machine_free(m);
     end_server(pid);
 }
 
@@ -287,7 +258,7 @@ static void test_options(void)
     if (must_skip()) {
         return;
     }
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         Error *err = NULL;
         json_t *options = keyval_parse(bad[i].options, "driver", NULL);
@@ -310,20 +281,20 @@ static void test_options(void)
     options = json_pack("{ss ss ss+}", "id", "f", "if", "none", "file", "nbd:unix:", socket_path);
     g_assert_nonnull(block_drive_new(m, options, NULL));
     json_decref(options);
-    done_with(m);
+    layer_machine_free(m);
     end_server(pid);
 }
 
 static const char *why_skip(void)
 {
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     json_t *options = json_pack("{ss ss}", "driver", "nbd", "node-name", "n");
     Error *err = NULL;
     block_node_new(m, options, &err);
     bool off = strstr(error_get_pretty(err), "without libnbd");
     error_free(err);
     json_decref(options);
-    done_with(m);
+    layer_machine_free(m);
     g_autofree char *nbdkit = g_find_program_in_path("nbdkit");
     return off ? "built without libnbd" : nbdkit ? NULL : "nbdkit is not installed";
 }

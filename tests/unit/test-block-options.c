@@ -10,40 +10,11 @@
 #include <unistd.h>
 
 #include "block/block.h"
+#include "lib-layer-machine.h"
 #include "system/machine.h"
 #include "util/keyval.h"
 
 static char *image;     /* a file of 64 KiB */
-
-static bool attach_block(Machine *m, Error **errp)
-{
-    m->block = block_layer_new(m);
-    return true;
-}
-
-static void detach_block(Machine *m)
-{
-    block_layer_free(m->block);
-    m->block = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks",
-                                    .desc = "block layer only",
-                                    .layers = &layers };
-
-static Machine *machine(void)
-{
-    Machine *m = machine_new(&klass, machine_config_new(&klass), NULL);
-    machine_lock(m);
-    return m;
-}
-
-static void done_with(Machine *m)
-{
-    machine_unlock(m);
-    machine_free(m);
-}
 
 /* '@' in a text stands for the image's path. */
 static json_t *parse(const char *text, const char *implied)
@@ -80,7 +51,7 @@ static void count(const BlockInfo *info, void *opaque)
 static void run_cases(const Case *cases, size_t n, const char *implied, TryFunc *try)
 {
     for (size_t i = 0; i < n; i++) {
-        Machine *m = machine();
+        Machine *m = block_machine_new(false);
         Error *err = NULL;
         unsigned nodes = 0;
         json_t *options = parse(cases[i].options, implied);
@@ -98,7 +69,7 @@ static void run_cases(const Case *cases, size_t n, const char *implied, TryFunc 
         }
         error_free(err);
         json_decref(options);
-        done_with(m);
+        layer_machine_free(m);
     }
 }
 
@@ -214,7 +185,7 @@ static void find(const BlockInfo *info, void *opaque)
 
 static void test_meaning(void)
 {
-    Machine *m = machine();
+    Machine *m = block_machine_new(false);
     json_t *options = parse("file=@,if=none,id=d,cache=writethrough,serial=abc", NULL);
     BlockBackend *blk = block_drive_new(m, options, NULL);
     Error *err = NULL;
@@ -263,14 +234,14 @@ static void test_meaning(void)
     g_assert_nonnull(strstr(error_get_pretty(err), "missing"));
     error_free(err);
     json_decref(options);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_names(void)
 {
     const char *const *names = block_driver_names();
     for (int i = 0; names[i]; i++) {
-        Machine *m = machine();
+        Machine *m = block_machine_new(false);
         json_t *options = json_pack("{ss ss ss}", "driver", names[i], "node-name", "n",
                                     "no-such-key", "");
         Error *err = NULL;
@@ -279,7 +250,7 @@ static void test_names(void)
         g_assert_nonnull(strstr(error_get_pretty(err), "no-such-key"));
         error_free(err);
         json_decref(options);
-        done_with(m);
+        layer_machine_free(m);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "block/block.h"
+#include "lib-layer-machine.h"
 #include "system/clock.h"
 #include "system/machine.h"
 #include "system/runstate.h"
@@ -21,41 +22,6 @@
 #include "util/keyval.h"
 
 static char *dir;
-
-/* ---- a machine with a block layer and nothing else ---- */
-
-static bool attach_block(Machine *m, Error **errp)
-{
-    m->block = block_layer_new(m);
-    return true;
-}
-
-static void detach_block(Machine *m)
-{
-    block_layer_free(m->block);
-    m->block = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_block, .detach = detach_block };
-static const MachineClass klass = { .name = "disks",
-                                    .desc = "block layer only",
-                                    .layers = &layers };
-
-static Machine *machine(bool icount)
-{
-    MachineConfig *config = machine_config_new(&klass);
-    config->icount = icount;
-    Machine *m = machine_new(&klass, config, NULL);
-    g_assert_nonnull(m);
-    machine_lock(m);
-    return m;
-}
-
-static void done_with(Machine *m)
-{
-    machine_unlock(m);
-    machine_free(m);
-}
 
 static char *image(const char *name, uint64_t size)
 {
@@ -176,7 +142,7 @@ static void fill(uint8_t *buf, size_t len, uint32_t seed)
 
 static void test_read_write(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("rw.img", 1 << 20);
     uint8_t out[8192], in[8192];
     g_assert_nonnull(
@@ -222,12 +188,12 @@ static void test_read_write(void)
     g_assert_true(block_node_remove(m, "f", NULL));
     g_assert_true(block_node_remove(m, "s", NULL));
     g_assert_null(block_node_find(m, "s"));
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_bounds(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("bounds.img", 4096);
     uint8_t buf[1024] = { 1 };
     BlockBackend *blk = drive(m, NULL, "file=%s,format=raw,if=none,id=d", path);
@@ -251,13 +217,13 @@ static void test_bounds(void)
     BlockInfo info = info_of(m, "d");
     g_assert_cmpuint(info.stats.failed_rd, ==, 2);
     g_assert_cmpuint(info.stats.failed_wr, ==, 2);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 /* A file of 1000 bytes is a disk of two sectors whose end reads as zeroes. */
 static void test_ragged_end(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("ragged.img", 1000);
     uint8_t buf[1024];
     BlockBackend *blk = drive(m, NULL, "file=%s,format=raw,if=none,id=d", path);
@@ -272,12 +238,12 @@ static void test_ragged_end(void)
     g_assert_cmpint(rw(m, blk, false, 0, buf, 1024), ==, 0);
     g_assert_cmpuint(buf[511], ==, 0);
     g_assert_cmpuint(buf[1023], ==, 0x55);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_window(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("window.img", 16384);
     uint8_t buf[512];
     g_assert_nonnull(node(m, NULL,
@@ -294,7 +260,7 @@ static void test_window(void)
     g_assert_cmpint(content[4096 + 511], ==, 0);
     g_assert_cmpint(content[4096 + 512], ==, 7);
     g_assert_cmpint(content[4096 + 1024], ==, 0);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 #define MANY 300
@@ -302,7 +268,7 @@ static void test_window(void)
 /* Many at once, in pieces of odd shape, in any order; then everything is read back. */
 static void many_requests(bool direct)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("many.img", MANY * 1536);
     static uint8_t out[MANY * 1536], in[MANY * 1536];
     struct iovec iov[MANY][3];
@@ -313,7 +279,7 @@ static void many_requests(bool direct)
     if (!blk && direct) {
         g_test_skip(error_get_pretty(err));
         error_free(err);
-        done_with(m);
+        layer_machine_free(m);
         return;
     }
     g_assert_nonnull(blk);
@@ -346,7 +312,7 @@ static void many_requests(bool direct)
     struct stat st;
     g_assert_cmpint(stat(path, &st), ==, 0);
     g_assert_cmpint(st.st_size, ==, MANY * 1536);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_many(void)
@@ -388,7 +354,7 @@ static void drain_inside(void *opaque, int ret)
 
 static void test_drain(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     BlockBackend *blk = drive(m, NULL, "driver=null-co,latency-ns=2000000,if=none,id=d");
     Chain chain = { .blk = blk, .left = 5 };
     chain.iov = (struct iovec){ chain.buf, sizeof(chain.buf) };
@@ -411,14 +377,14 @@ static void test_drain(void)
     /* And so does the end, with a request in flight. */
     Job last = { 0 };
     blk_aio_preadv(blk, 0, &chain.iov, 1, job_done, &last);
-    done_with(m);
+    layer_machine_free(m);
     g_assert_true(last.done);
 }
 
 /* With -icount nothing is complete before virtual time says so, and then in order. */
 static void test_icount(void)
 {
-    Machine *m = machine(true);
+    Machine *m = block_machine_new(true);
     g_autofree char *path = image("icount.img", 65536);
     BlockBackend *blk = drive(m, NULL, "file=%s,format=raw,if=none,id=d", path);
     uint8_t buf[3][512];
@@ -449,7 +415,7 @@ static void test_icount(void)
     g_assert_cmpuint(jobs[1].order, ==, 1);
     g_assert_cmpuint(jobs[2].order, ==, 2);
     g_assert_cmpint(clocks_virtual_deadline_ns(m->clocks), ==, INT64_MAX);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static uint64_t blocks_of(const char *path)
@@ -472,7 +438,7 @@ static int zeroes(Machine *m, BlockBackend *blk, bool discard, bool unmap)
 
 static void test_discard(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("discard.img", 1 << 20);
     g_autofree uint8_t *buf = g_malloc(1 << 20);
     BlockBackend *keep = drive(m, NULL, "file=%s,format=raw,if=none,id=k", path);
@@ -490,9 +456,9 @@ static void test_discard(void)
     BlockInfo info = info_of(m, "k");
     g_assert_cmpuint(info.stats.unmap_operations, ==, 1);
     g_assert_cmpuint(info.stats.unmap_bytes, ==, 1 << 20);
-    done_with(m);
+    layer_machine_free(m);
 
-    m = machine(false);
+    m = block_machine_new(false);
     BlockBackend *punch = drive(m, NULL, "file=%s,format=raw,if=none,id=p,discard=unmap,"
                                 "detect-zeroes=unmap", path);
     g_assert_cmpint(zeroes(m, punch, true, false), ==, 0);
@@ -504,13 +470,13 @@ static void test_discard(void)
     } else {
         g_test_message("the file system keeps discarded space");
     }
-    done_with(m);
+    layer_machine_free(m);
 }
 
 /* Any error of the host reaches the guest's request and the counters. */
 static void test_errors(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("small.img", 4096);
     uint8_t buf[4096] = { 1 };
     struct rlimit old, low = { 8192, 0 };
@@ -532,12 +498,12 @@ static void test_errors(void)
     g_assert_cmpuint(info.stats.failed_wr, ==, 2);
     g_assert_cmpuint(info.stats.wr_operations, ==, 1);
     g_assert_cmpuint(info.stats.wr_bytes, ==, 1024);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_ignored_errors(void)
 {
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     g_autofree char *path = image("ignored.img", 4096);
     uint8_t buf[4096];
     BlockBackend *blk = drive(m, NULL, "file=%s,if=none,id=d,werror=ignore,rerror=ignore", path);
@@ -546,7 +512,7 @@ static void test_ignored_errors(void)
     g_assert_cmpint(rw(m, blk, false, 4096, buf, 512), ==, 0);
     g_assert_cmpuint(buf[0], ==, 0);
     g_assert_cmpuint(info_of(m, "d").stats.failed_wr, ==, 1);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 /* ---- modes ---- */
@@ -555,7 +521,7 @@ static void test_fdset(void)
 {
     g_autofree char *path = image("set.img", 4096);
     uint8_t buf[512] = { 3 };
-    Machine *m = machine(false);
+    Machine *m = block_machine_new(false);
     m->fdsets = fdsets_new();
     int64_t ro = 1, rw_set = 2;
     fdsets_add(m->fdsets, &ro, open(path, O_RDONLY), NULL);
@@ -581,7 +547,7 @@ static void test_fdset(void)
     g_assert_nonnull(strstr(error_get_pretty(err), "read-only"));
     error_free(err);
     struct FdSets *sets = m->fdsets;
-    done_with(m);
+    layer_machine_free(m);
     fdsets_free(sets);
 }
 

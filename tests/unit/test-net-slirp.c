@@ -13,6 +13,7 @@
 
 #include "migration/qemu-file.h"
 #include "migration/register.h"
+#include "lib-layer-machine.h"
 #include "net/net.h"
 #include "system/machine.h"
 #include "system/runstate.h"
@@ -34,24 +35,6 @@
 
 static const uint8_t guest_mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-static bool attach_net(Machine *m, Error **errp)
-{
-    m->savevm = savevm_new(m);
-    m->net = net_layer_new(m);
-    return true;
-}
-
-static void detach_net(Machine *m)
-{
-    net_layer_free(m->net);
-    savevm_free(m->savevm);
-    m->net = NULL;
-    m->savevm = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_net, .detach = detach_net };
-static const MachineClass klass = { .name = "wires", .desc = "network only", .layers = &layers };
 
 /* A guest: its card, and the frames that came, oldest first. */
 typedef struct Guest {
@@ -81,8 +64,7 @@ static bool guest_start(Guest *g, const char *options)
 {
     Error *err = NULL;
     memset(g, 0, sizeof(*g));
-    g->m = machine_new(&klass, machine_config_new(&klass), NULL);
-    machine_lock(g->m);
+    g->m = net_machine_new(false);
     vm_start(g->m);
     json_t *json = keyval_parse(options, "type", NULL);
     NetClientState *peer = netdev_new(g->m, json, &err);
@@ -91,8 +73,7 @@ static bool guest_start(Guest *g, const char *options)
         g_assert_nonnull(strstr(error_get_pretty(err), "without libslirp"));
         g_test_skip(error_get_pretty(err));
         error_free(err);
-        machine_unlock(g->m);
-        machine_free(g->m);
+        layer_machine_free(g->m);
         return false;
     }
     g->nc = net_nic_new(g->m, &guest_ops, "n", g, peer, NULL);
@@ -102,8 +83,7 @@ static bool guest_start(Guest *g, const char *options)
 
 static void guest_end(Guest *g)
 {
-    machine_unlock(g->m);
-    machine_free(g->m);
+    layer_machine_free(g->m);
     GByteArray *bytes;
     while ((bytes = g_queue_pop_head(&g->frames))) {
         g_byte_array_unref(bytes);
@@ -501,8 +481,7 @@ static void test_hostfwd(void)
     /* The port is free again, and one that is taken is an error. */
     int holder = host_socket(SOCK_STREAM, &port);
     g_assert_cmpint(listen(holder, 1), ==, 0);
-    Machine *m = machine_new(&klass, machine_config_new(&klass), NULL);
-    machine_lock(m);
+    Machine *m = net_machine_new(false);
     g_autofree char *taken = g_strdup_printf("user,id=u,hostfwd=tcp:127.0.0.1:%u-:22", port);
     json_t *json = keyval_parse(taken, "type", NULL);
     Error *err = NULL;
@@ -510,8 +489,7 @@ static void test_hostfwd(void)
     g_assert_nonnull(strstr(error_get_pretty(err), "forwarding"));
     error_free(err);
     json_decref(json);
-    machine_unlock(m);
-    machine_free(m);
+    layer_machine_free(m);
     close(holder);
 }
 

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib-layer-machine.h"
 #include "net/net.h"
 #include "system/machine.h"
 #include "util/keyval.h"
@@ -28,21 +29,6 @@
 #define ARP_FRAME 42
 
 static const char *reason;      /* to skip, or NULL */
-
-static bool attach_net(Machine *m, Error **errp)
-{
-    m->net = net_layer_new(m);
-    return true;
-}
-
-static void detach_net(Machine *m)
-{
-    net_layer_free(m->net);
-    m->net = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_net, .detach = detach_net };
-static const MachineClass klass = { .name = "wires", .desc = "network only", .layers = &layers };
 
 /* The host's answer to the guest's question, once it is there. */
 typedef struct Guest {
@@ -109,8 +95,7 @@ static void exchange(const char *options, const char *ifname)
 {
     Guest g = { 0 };
     Error *err = NULL;
-    Machine *m = machine_new(&klass, machine_config_new(&klass), NULL);
-    machine_lock(m);
+    Machine *m = net_machine_new(false);
     json_t *json = keyval_parse(options, "type", NULL);
     NetClientState *tap = netdev_new(m, json, &err);
     json_decref(json);
@@ -119,8 +104,7 @@ static void exchange(const char *options, const char *ifname)
     NetClientState *nic = net_nic_new(m, &guest_ops, "n", &g, tap, NULL);
     configure(ifname);
     ask(m, nic, &g);
-    machine_unlock(m);
-    machine_free(m);
+    layer_machine_free(m);
 }
 
 static int open_tun(const char *ifname, short flags)
@@ -171,16 +155,14 @@ static void test_bad_fd(void)
     }
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
         int fd = flags[i] < 0 ? open("/dev/null", O_RDWR) : open_tun("godwit2", flags[i]);
-        Machine *m = machine_new(&klass, machine_config_new(&klass), NULL);
-        machine_lock(m);
+        Machine *m = net_machine_new(false);
         Error *err = NULL;
         json_t *json = json_pack("{ss ss si}", "type", "tap", "id", "t", "fd", fd);
         g_assert_null(netdev_new(m, json, &err));
         g_assert_nonnull(strstr(error_get_pretty(err), "tap"));
         error_free(err);
         json_decref(json);
-        machine_unlock(m);
-        machine_free(m);
+        layer_machine_free(m);
         close(fd);
     }
 }

@@ -15,44 +15,12 @@
 #include <unistd.h>
 
 #include "io/socket.h"
+#include "lib-layer-machine.h"
 #include "net/net.h"
 #include "system/machine.h"
 #include "util/keyval.h"
 
 #define PATIENCE_US (20 * G_USEC_PER_SEC)   /* an event that never comes fails the test then */
-
-/* ---- a machine with a network and nothing else ---- */
-
-static bool attach_net(Machine *m, Error **errp)
-{
-    m->net = net_layer_new(m);
-    return true;
-}
-
-static void detach_net(Machine *m)
-{
-    net_layer_free(m->net);
-    m->net = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach_net, .detach = detach_net };
-static const MachineClass klass = { .name = "wires", .desc = "network only", .layers = &layers };
-
-static Machine *machine(bool icount)
-{
-    MachineConfig *config = machine_config_new(&klass);
-    config->icount = icount;
-    Machine *m = machine_new(&klass, config, NULL);
-    g_assert_nonnull(m);
-    machine_lock(m);
-    return m;
-}
-
-static void done_with(Machine *m)
-{
-    machine_unlock(m);
-    machine_free(m);
-}
 
 static NetClientState *netdev(Machine *m, Error **errp, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
@@ -170,7 +138,7 @@ static void expect_text(Card *card, unsigned i, const char *text)
 
 static void test_pair(void)
 {
-    Machine *m = machine(false);
+    Machine *m = net_machine_new(false);
     Card *host = card_new(m, "h", NULL), *nic = card_new(m, "n", host->nc);
     Error *err = NULL;
     g_assert_true(nic->nc->is_nic);
@@ -197,12 +165,12 @@ static void test_pair(void)
     g_assert_false(netdev_remove(m, "h", &err));
     g_assert_cmpint(error_get_class(err), ==, ERROR_CLASS_DEVICE_NOT_FOUND);
     error_free(err);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_queue(void)
 {
-    Machine *m = machine(false);
+    Machine *m = net_machine_new(false);
     Card *host = card_new(m, "h", NULL), *nic = card_new(m, "n", host->nc);
     nic->closed = true;
     g_assert_cmpuint(send_text(host, "1"), ==, 0);
@@ -238,12 +206,12 @@ static void test_queue(void)
     g_assert_cmpuint(nic->frames->len, ==, 3);
     net_send(host->nc, &(struct iovec){ huge, NET_PACKET_MAX }, 1);
     g_assert_cmpuint(nic->frames->len, ==, 4);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_link(void)
 {
-    Machine *m = machine(false);
+    Machine *m = net_machine_new(false);
     Card *host = card_new(m, "h", NULL), *nic = card_new(m, "n", host->nc);
     Error *err = NULL;
     g_assert_true(net_set_link(m, "n", false, NULL));
@@ -260,12 +228,12 @@ static void test_link(void)
     g_assert_false(net_set_link(m, "x", true, &err));
     g_assert_cmpint(error_get_class(err), ==, ERROR_CLASS_DEVICE_NOT_FOUND);
     error_free(err);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static void test_macaddr(void)
 {
-    Machine *m = machine(false);
+    Machine *m = net_machine_new(false);
     uint8_t a[6] = { 0 }, b[6] = { 0 }, c[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x57 };
     uint8_t first[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
     net_default_macaddr(m, c);
@@ -274,7 +242,7 @@ static void test_macaddr(void)
     g_assert_cmpmem(a, 6, first, 6);
     net_default_macaddr(m, b);
     g_assert_cmpuint(b[5], ==, 0x58);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 /* ---- waiting for sockets ---- */
@@ -353,7 +321,7 @@ static void exchange(Machine *a, Machine *b, Card *from, Card *to, bool reliable
 
 static void stream_between(const char *server_options, const char *client_format)
 {
-    Machine *a = machine(false), *b = machine(false);
+    Machine *a = net_machine_new(false), *b = net_machine_new(false);
     NetClientState *server = netdev(a, NULL, "%s", server_options);
     g_assert_nonnull(server);
     const char *port = strrchr(server->info, ':');
@@ -367,18 +335,18 @@ static void stream_between(const char *server_options, const char *client_format
     exchange(a, b, na, nb, true);
     exchange(a, b, nb, na, true);
     /* One end goes; the other lives on and takes the next caller. */
-    done_with(b);
+    layer_machine_free(b);
     pump(a, NULL, is_disconnected, na);
     g_assert_cmpuint(send_text(na, "nobody there"), ==, 12);
-    b = machine(false);
+    b = net_machine_new(false);
     peer = netdev(b, NULL, "%s", client);
     nb = card_new(b, "nb", peer);
     pump(a, b, is_connected, na);
     send_text(na, "again");
     pump(a, b, got_one, nb);
     expect_text(nb, 0, "again");
-    done_with(b);
-    done_with(a);
+    layer_machine_free(b);
+    layer_machine_free(a);
 }
 
 static void test_stream_tcp(void)
@@ -407,7 +375,7 @@ static void test_stream_unix(void)
 /* A client that reconnects may be there before its server, and finds it again. */
 static void test_reconnect(void)
 {
-    Machine *a = machine(false), *b = machine(false);
+    Machine *a = net_machine_new(false), *b = net_machine_new(false);
     g_autofree char *dir = g_dir_make_tmp("godwit-net-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "s", NULL);
     NetClientState *client = netdev(b, NULL,
@@ -431,15 +399,15 @@ static void test_reconnect(void)
     g_assert_null(netdev(a, &err, "stream,id=x,addr.type=unix,addr.path=%s", path));
     g_assert_nonnull(strstr(error_get_pretty(err), path));
     error_free(err);
-    done_with(a);
-    done_with(b);
+    layer_machine_free(a);
+    layer_machine_free(b);
     g_rmdir(dir);
 }
 
 /* What is no frame ends the connection and nothing else. */
 static void test_stream_garbage(void)
 {
-    Machine *m = machine(false);
+    Machine *m = net_machine_new(false);
     NetClientState *server =
         netdev(m, NULL, "stream,id=s,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port=0");
     Card *card = card_new(m, "n", server);
@@ -463,7 +431,7 @@ static void test_stream_garbage(void)
     close(fd);
     socket_address_free(addr);
     g_assert_cmpuint(card->frames->len, ==, 1);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 static uint16_t free_udp_port(void)
@@ -479,13 +447,13 @@ static uint16_t free_udp_port(void)
 
 static void dgram_between(const char *one, const char *two)
 {
-    Machine *a = machine(false), *b = machine(false);
+    Machine *a = net_machine_new(false), *b = net_machine_new(false);
     Card *na = card_new(a, "na", netdev(a, NULL, "%s", one));
     Card *nb = card_new(b, "nb", netdev(b, NULL, "%s", two));
     exchange(a, b, na, nb, false);
     exchange(a, b, nb, na, false);
-    done_with(a);
-    done_with(b);
+    layer_machine_free(a);
+    layer_machine_free(b);
 }
 
 static void test_dgram_udp(void)
@@ -546,7 +514,7 @@ static void test_errors(void)
         { "tap,id=x,fd=99999", "99999" },
         { "tap,id=x,fd=here", "number" },
     };
-    Machine *m = machine(false);
+    Machine *m = net_machine_new(false);
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         Error *err = NULL;
         g_assert_null(netdev(m, &err, "%s", bad[i].options));
@@ -559,14 +527,14 @@ static void test_errors(void)
         error_free(err);
         g_assert_null(netdev_find(m, "x"));
     }
-    done_with(m);
+    layer_machine_free(m);
     /* Host time has no way into a machine that repeats itself. */
-    m = machine(true);
+    m = net_machine_new(true);
     Error *err = NULL;
     g_assert_null(netdev(m, &err, "user,id=u"));
     g_assert_nonnull(strstr(error_get_pretty(err), "-icount"));
     error_free(err);
-    done_with(m);
+    layer_machine_free(m);
 }
 
 int main(int argc, char **argv)
