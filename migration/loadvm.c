@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "migration/savevm-internal.h"
@@ -67,6 +68,15 @@ static bool load_header(Loader *l, Error **errp)
     return true;
 }
 
+/* Into text[37]. */
+static void format_uuid(const uint8_t uuid[16], char *text)
+{
+    for (int i = 0; i < 16; i++) {
+        bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+        text += sprintf(text, dash ? "-%02x" : "%02x", uuid[i]);
+    }
+}
+
 static bool load_uuid(Loader *l, Error **errp)
 {
     uint8_t uuid[16];
@@ -76,8 +86,11 @@ static bool load_uuid(Loader *l, Error **errp)
         return false;
     }
     if (config->uuid_set && memcmp(uuid, config->uuid, sizeof(uuid)) != 0) {
-        error_setg(errp, "Machine UUID received is different from the local UUID: source and destination need "
-                   "the same -uuid");
+        char theirs[37], ours[37];
+        format_uuid(uuid, theirs);
+        format_uuid(config->uuid, ours);
+        error_setg(errp, "Machine UUID received is %s and local is %s: source and destination need the same -uuid",
+                   theirs, ours);
         return false;
     }
     return true;
