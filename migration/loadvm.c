@@ -196,9 +196,22 @@ static bool load_device(Loader *l, const LoadSection *s, Error **errp)
     return ok;
 }
 
+/* A stream that has ended gives zeroes, at which a device may have taken offence: its end is the reason. */
+static void prefer_stream_error(Loader *l, Error **err)
+{
+    const Error *stream = qemu_file_get_error(l->f);
+    if (stream && !strstr(error_get_pretty(*err), error_get_pretty(stream))) {
+        error_free(*err);
+        *err = error_copy(stream);
+    }
+}
+
 static bool load_payload(Loader *l, const LoadSection *s, Error **errp)
 {
-    if (!(s->live ? load_live(l, s, errp) : load_device(l, s, errp))) {
+    Error *err = NULL;
+    if (!(s->live ? load_live(l, s, &err) : load_device(l, s, &err))) {
+        prefer_stream_error(l, &err);
+        error_propagate(errp, err);
         error_prepend(errp, "error while loading state for instance 0x%x of device '%s': ",
                       (unsigned)s->instance_id, s->name);
         return false;

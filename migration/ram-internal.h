@@ -16,6 +16,7 @@ typedef struct RAMMigration {
     RAMCounters counters;       /* atomic: any thread reads them */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
     int64_t last_sync_ns;       /* for the dirty rate */
+    RAMBlock *loaded_block;     /* the incoming stream's last record was of this block */
     bool stopped;               /* the machine stands still: bytes count as downtime's */
 } RAMMigration;
 

@@ -34,6 +34,7 @@ bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp)
     atomic_store(&c->transferred, 0);
     atomic_store(&c->duplicate, 0);
     atomic_store(&c->normal, 0);
+    r->loaded_block = NULL;
     return true;
 }
 
@@ -62,7 +63,8 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
 bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp)
 {
     RAMMigration *r = opaque;
-    RAMWire w = { .f = f };
+    /* QEMU goes on with the block of the section before. */
+    RAMWire w = { .f = f, .last_block = r->loaded_block };
     RAMRecord record;
     uint64_t start = qemu_ftell(f);
     if (version_id != 4) {
@@ -73,6 +75,7 @@ bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp)
         if (!ram_wire_get(&w, r->machine, &record, errp)) {
             return false;
         }
+        r->loaded_block = w.last_block;
         if (record.flags & RAM_SAVE_FLAG_EOS) {
             break;
         }

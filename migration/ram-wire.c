@@ -101,7 +101,7 @@ static bool get_page_place(RAMWire *w, Machine *m, RAMRecord *record, Error **er
 {
     if (record->flags & RAM_SAVE_FLAG_CONTINUE) {
         if (!w->last_block) {
-            error_setg(errp, "the first page of a RAM section names no block");
+            error_setg(errp, "the first page of the stream names no block");
             return false;
         }
     } else {
@@ -128,8 +128,6 @@ bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
     *record = (RAMRecord){ .flags = head & FLAGS_MASK, .offset = head & ~FLAGS_MASK };
     switch (record->flags & ~(unsigned)RAM_SAVE_FLAG_CONTINUE) {
     case RAM_SAVE_FLAG_EOS:
-        w->last_block = NULL;
-        return true;
     case RAM_SAVE_FLAG_MEM_SIZE:
         return true;
     case RAM_SAVE_FLAG_ZERO:

@@ -59,7 +59,7 @@ void ram_dirty_rewind(RAMDirty *d);
 
 typedef struct RAMWire {
     QEMUFile *f;
-    RAMBlock *last_block;       /* of the record before, NULL at the start of a section */
+    RAMBlock *last_block;       /* of the record before; we name it anew in each section */
 } RAMWire;
 
 /* All return the number of bytes that went onto the stream. */
