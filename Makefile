@@ -93,7 +93,7 @@ Q := @
 endif
 
 .PHONY: all check check-build check-unit check-guest check-floors check-interop check-asan check-ubsan check-tsan \
-	check-sanitized reconfigure install bench fuzz fuzzers proof soak format lint help clean distclean docs
+	check-sanitized reconfigure install uninstall bench fuzz fuzzers proof soak format lint help clean distclean docs
 
 all: $(LIB) $(PROGRAM) $(GEN_STAMPS)
 
@@ -190,6 +190,10 @@ install: all
 	install -m 644 docs/user/godwit.1 $(DESTDIR)$(PREFIX)/share/man/man1/godwit.1
 	$(if $(filter yes,$(QEMU_NAME)),ln -sf godwit $(DESTDIR)$(PREFIX)/bin/qemu-system-riscv64)
 
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/godwit $(DESTDIR)$(PREFIX)/share/man/man1/godwit.1
+	$(if $(filter yes,$(QEMU_NAME)),rm -f $(DESTDIR)$(PREFIX)/bin/qemu-system-riscv64)
+
 FILES ?= $(shell git ls-files '*.c' '*.h')
 format:
 	clang-format -i $(FILES)
@@ -215,6 +219,6 @@ help:
 #: make fuzz          throw garbage at everything that reads what it did not write (FUZZ_SECONDS=30 each)
 #: make proof         10^9 instructions of Linux, always the same digest; make soak: hours of stress
 #: make lint          clang-tidy or cppcheck, and shellcheck; make format [FILES=...]: clang-format
-#: make install       program and man page into $(DESTDIR)$(PREFIX)
+#: make install       program and man page into $(DESTDIR)$(PREFIX); make uninstall: away again
 #: make clean         remove what was built; make distclean: the configuration too
 #: BUILD=DIR          use the build directory DIR (./configure --build-dir=DIR made it)
