@@ -109,8 +109,14 @@ bool cmdline_read_config(CommandLine *cl, const char *path, Error **errp)
 {
     g_autofree char *text = NULL;
     g_autoptr(GError) gerr = NULL;
-    if (!g_file_get_contents(path, &text, NULL, &gerr)) {
+    gsize len;
+    if (!g_file_get_contents(path, &text, &len, &gerr)) {
         error_setg(errp, "%s", gerr->message);
+        return false;
+    }
+    /* A disk image given by mistake: its bytes would be shown as the wrong line. */
+    if (!g_utf8_validate(text, len, NULL)) {
+        error_setg(errp, "it is no text file in UTF-8");
         return false;
     }
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
