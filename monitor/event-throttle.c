@@ -15,12 +15,16 @@
 
 #define PERIOD_US G_USEC_PER_SEC
 
-/* The events that are held back; `about` is the member that tells sources apart, or NULL. */
+/*
+ * The events that are held back; `about` is the member that tells sources apart, or NULL. One whose action
+ * is to stop the machine goes out at once: a guest that stands causes no more of them.
+ */
 static const struct {
     const char *event;
     const char *about;
 } throttled[] = {
     { "BALLOON_CHANGE", NULL },
+    { "BLOCK_IO_ERROR", "node-name" },
     { "VSERPORT_CHANGE", "id" },
 };
 
@@ -63,6 +67,10 @@ static char *kind_of(const json_t *message)
     for (size_t i = 0; event && i < G_N_ELEMENTS(throttled); i++) {
         if (strcmp(event, throttled[i].event) == 0) {
             const json_t *data = json_object_get(message, "data");
+            const char *action = json_string_value(json_object_get(data, "action"));
+            if (action && strcmp(action, "stop") == 0) {
+                return NULL;
+            }
             const char *about = throttled[i].about
                                     ? json_string_value(json_object_get(data, throttled[i].about)) : NULL;
             return g_strconcat(event, " ", about, NULL);

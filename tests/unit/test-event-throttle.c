@@ -43,6 +43,24 @@ static void test_one_a_second(void)
     event_throttle_free(t);
 }
 
+static json_t *io_error(const char *action, int n)
+{
+    return json_pack("{s:s s:{s:s s:s s:i}}", "event", "BLOCK_IO_ERROR", "data", "node-name", "d", "action",
+                     action, "n", n);
+}
+
+/* A guest can make failures that it is told of; one that stops the machine is news at once. */
+static void test_io_errors(void)
+{
+    EventThrottle *t = event_throttle_new();
+    g_assert_cmpint(number_of(event_throttle_pass(t, io_error("report", 1), 0)), ==, 1);
+    g_assert_cmpint(number_of(event_throttle_pass(t, io_error("report", 2), 10)), ==, -1);
+    g_assert_cmpint(number_of(event_throttle_pass(t, io_error("stop", 3), 20)), ==, 3);
+    g_assert_cmpint(number_of(event_throttle_pass(t, io_error("stop", 4), 20)), ==, 4);
+    g_assert_cmpint(DUE(1000000), ==, 2);
+    event_throttle_free(t);
+}
+
 static void test_kinds(void)
 {
     EventThrottle *t = event_throttle_new();
@@ -75,5 +93,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/event-throttle/one-a-second", test_one_a_second);
     g_test_add_func("/event-throttle/kinds", test_kinds);
+    g_test_add_func("/event-throttle/io-errors", test_io_errors);
     return g_test_run();
 }
