@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -283,6 +285,10 @@ MigrationChannel *migration_channel_new_fds(const char *name, int read_fd, int w
         side_init(&c->out, write_fd);
     }
     c->parent.two_way = read_fd >= 0 && write_fd >= 0;
+    if (c->parent.two_way) {
+        /* A connected TCP socket may come from a management program; other sockets refuse this. */
+        setsockopt(write_fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    }
     c->parent.file_like = c->in.kind == FD_KIND_FILE || c->out.kind == FD_KIND_FILE;
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return &c->parent;

@@ -17,6 +17,8 @@
 #define SMALL_ENOUGH_NS 2000000
 /* A round that leaves more than this part of what there was before has not got on. */
 #define BARELY_SHRINKS 0.75
+/* How much later than expected a stop may end before the limit is exceeded: one part in so many. */
+#define MARGIN_PART 4
 /* What a round takes besides sending: counting dirty pages, waking the other side. */
 #define ROUND_OVERHEAD_SECONDS 0.002
 
@@ -96,7 +98,7 @@ bool converge_should_switch(const ConvergeRound *r)
     if (!r->running) {
         return true;
     }
-    if (r->downtime_ns == DOWNTIME_UNKNOWN || r->downtime_ns > r->limit_ns) {
+    if (add_ns(r->downtime_ns, r->downtime_ns / MARGIN_PART) > r->limit_ns) {
         return false;
     }
     if (r->pending == 0 || converge_send_ns(r->pending, r->bandwidth) <= SMALL_ENOUGH_NS) {

@@ -130,12 +130,15 @@ static bool setup(Sender *t, Error **errp)
 
 /* ---- how fast it goes ---- */
 
-/* Asks the destination to say when it has got this far. */
+/* Asks the destination to say when it has got this far; where nothing was sent, how far away it is. */
 static void probe(Sender *t)
 {
     uint64_t bytes = qemu_ftell(t->run->file) - t->probed_bytes;
-    if (!t->run->rp || bytes == 0) {
+    if (!t->run->rp) {
         return;
+    }
+    if (bytes == 0) {
+        t->probe_begin_ns = migration_now(t->s);
     }
     uint32_t id = t->probe_id + 1;
     const uint8_t wire[4] = { (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };

@@ -18,6 +18,8 @@
 
 #define PAYLOAD_MAX 1024
 #define PROBES_MAX 32
+/* The answer to less than this tells how far away the destination is, and little of the bandwidth. */
+#define PROBE_WORTH (256 * 1024)
 
 typedef struct Probe {
     uint32_t id;
@@ -36,7 +38,7 @@ struct ReturnPath {
     Error *reason;              /* the destination's, or what was wrong with what it said */
     Probe probes[PROBES_MAX];   /* in the order of sending */
     unsigned probe_count;
-    BandwidthMeter meter;
+    BandwidthMeter meter, small_meter;
     int64_t round_trip_ns;
 };
 
@@ -60,7 +62,8 @@ static void got_pong_locked(ReturnPath *rp, uint32_t id)
         rp->probe_count--;
         memmove(rp->probes, rp->probes + 1, rp->probe_count * sizeof(Probe));
         if (probe.id == id) {
-            bandwidth_meter_add(&rp->meter, probe.bytes, probe.begin_ns, now);
+            bandwidth_meter_add(probe.bytes < PROBE_WORTH ? &rp->small_meter : &rp->meter, probe.bytes,
+                                probe.begin_ns, now);
             int64_t took = now - probe.begin_ns;
             if (took > 0 && (!rp->round_trip_ns || took < rp->round_trip_ns)) {
                 rp->round_trip_ns = took;
@@ -266,6 +269,9 @@ double return_path_bandwidth(ReturnPath *rp, int64_t *round_trip_ns)
 {
     g_mutex_lock(&rp->lock);
     double bandwidth = bandwidth_meter_get(&rp->meter);
+    if (bandwidth <= 0) {
+        bandwidth = bandwidth_meter_get(&rp->small_meter);
+    }
     *round_trip_ns = rp->round_trip_ns;
     g_mutex_unlock(&rp->lock);
     return bandwidth;

@@ -103,8 +103,10 @@ static void test_decision(void)
     /* The limit is an upper bound also for what does not depend on memory. */
     r = round_of(0, 0, 1000 * MIB);
     r.downtime_ns = 5 * MS;
-    r.limit_ns = 4 * MS;
+    r.limit_ns = 6 * MS;         /* less than a quarter to spare */
     g_assert_false(converge_should_switch(&r));
+    r.limit_ns = 7 * MS;
+    g_assert_true(converge_should_switch(&r));
     /* A low limit on the bandwidth makes rounds long, in which more becomes dirty. */
     r = round_of(200 << 20, UINT64_MAX, 1000 * MIB);
     r.dirty_rate = 50u << 20;
