@@ -156,6 +156,10 @@ bool cli_add_nic(Machine *m, const json_t *options, Error **errp)
     if (strcmp(model, "virtio") == 0 || strcmp(model, "virtio-net") == 0) {
         model = "virtio-net-device";
     }
+    if (strcmp(model, "virtio-net-device") != 0) {
+        error_setg(errp, "'%s' is not a network device; there is model=virtio-net-device, or virtio", model);
+        return false;
+    }
     g_autofree char *own_id = id ? NULL : free_nic_id(m);
     id = id ? id : own_id;
     json_t *backend = without(options, device_keys);
