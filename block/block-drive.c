@@ -37,9 +37,10 @@ static bool drive_error_policy(BlockBackend *blk, const DriveOptions *o, Error *
 {
     const char *policies[] = { o->rerror, o->werror };
     for (unsigned i = 0; i < G_N_ELEMENTS(policies) && strcmp(o->interface, "pflash") == 0; i++) {
-        if (policies[i] && (strcmp(policies[i], "stop") == 0 || strcmp(policies[i], "enospc") == 0)) {
-            error_setg(errp, "if=pflash: %s=%s would stop the machine, which is not possible for flash; "
-                       "report and ignore are", i ? "werror" : "rerror", policies[i]);
+        const char *policy = policies[i];
+        if (policy && (strcmp(policy, "stop") == 0 || strcmp(policy, "enospc") == 0)) {
+            error_setg(errp, "if=pflash: %s=%s would stop the machine, which is not possible for "
+                       "flash; report and ignore are", i ? "werror" : "rerror", policy);
             return false;
         }
     }

@@ -1,5 +1,5 @@
 /*
- * block-error.c - what a failed request leads to: rerror=, werror=, the event and the state of the disk.
+ * block-error.c - what a failed request leads to: rerror=, werror=, the event, the disk's state.
  *
  * Lobby; below it block-backend.c and the run state.  Main loop's thread, machine lock held.
  * Invariant: the policy stands in the backend alone.  A drive sets it, its device may replace it; a
@@ -38,17 +38,18 @@ bool blk_set_on_error(BlockBackend *blk, const char *key, const char *policy, Er
         }
     }
     error_setg(errp, "'%s' invalid %s error action; it is %s", policy, key,
-               read ? "report, ignore or stop" : "report, ignore, stop or enospc (stop if the host is full)");
+               read ? "report, ignore or stop"
+                    : "report, ignore, stop or enospc (stop if the host is full)");
     return false;
 }
 
 static void send_event(const BlockBackend *blk, bool is_read, int err, const char *action)
 {
     event_sink_emit(blk->layer->machine->events, "BLOCK_IO_ERROR",
-                    json_pack("{s:s s:s s:s s:s s:b s:s}", "device", blk->drive_id ? blk->drive_id : "",
-                              "node-name", blk->root->node_name, "operation",
-                              is_read ? "read" : "write", "action", action, "nospace", err == ENOSPC,
-                              "reason", g_strerror(err)));
+                    json_pack("{s:s s:s s:s s:s s:b s:s}", "device",
+                              blk->drive_id ? blk->drive_id : "", "node-name", blk->root->node_name,
+                              "operation", is_read ? "read" : "write", "action", action, "nospace",
+                              err == ENOSPC, "reason", g_strerror(err)));
 }
 
 bool blk_error_stops(BlockBackend *blk, bool is_read, int err)

@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LISTEN_BACKLOG 16
+#define LISTEN_BACKLOG 16   /* that wait while the main loop is busy; a migration opens several */
 
 /* ---- addresses ---- */
 
@@ -127,6 +127,7 @@ static socklen_t unix_sockaddr(const char *path, struct sockaddr_un *un)
     memset(un, 0, sizeof(*un));
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, strlen(path));
+    /* The abstract name space: no file, and the length says where the name ends. */
     if (path[0] == '@') {
         un->sun_path[0] = '\0';
         return offsetof(struct sockaddr_un, sun_path) + strlen(path);
@@ -219,6 +220,7 @@ static int listen_addrinfo(const struct addrinfo *ai, uint16_t to)
         return -1;
     }
     int on = 1, off = 0;
+    /* Or a program started again would wait for the last one's connections to time out. */
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (ai->ai_family == AF_INET6) {
         /* One socket for both families: [::] takes IPv4 connections as well. */
@@ -230,6 +232,7 @@ static int listen_addrinfo(const struct addrinfo *ai, uint16_t to)
         if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, LISTEN_BACKLOG) == 0) {
             return fd;
         }
+        /* Only a port that is taken makes the next one worth trying. */
         if (errno != EADDRINUSE) {
             break;
         }
@@ -273,6 +276,7 @@ int socket_listen(const SocketAddress *address, Error **errp)
     case SOCKET_ADDRESS_INET:
         return listen_inet(address, errp);
     default:
+        /* A duplicate: the inherited number stays as it is for whoever names it again. */
         fd = fcntl(address->fd, F_DUPFD_CLOEXEC, 0);
         if (fd < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
             error_setg_errno(errp, errno, "cannot listen on inherited socket %d", address->fd);
@@ -308,6 +312,7 @@ static int connect_sockaddr(int family, const struct sockaddr *sa, socklen_t len
         return -1;
     }
     int on = 1;
+    /* Replies and handshakes are small and answered one by one: none may wait to be joined to the next. */
     if (family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
@@ -361,6 +366,7 @@ int socket_accept(int listener, Error **errp)
     do {
         fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     } while (fd < 0 && errno == EINTR);
+    /* Gone again, or never there: no error, the next one comes. */
     if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED) {
         error_setg_errno(errp, errno, "cannot accept a connection");
     }
@@ -422,6 +428,7 @@ static void collect_fds(struct msghdr *msg, int *fds, size_t *nfds)
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+            /* The kernel has opened them all: those that nobody takes must not stay open for ever. */
             if (fds && *nfds < SOCKET_MAX_FDS) {
                 fds[(*nfds)++] = fd;
             } else {
@@ -458,7 +465,7 @@ ssize_t socket_send(int fd, const void *buf, size_t len)
 {
     ssize_t n;
     do {
-        n = send(fd, buf, len, MSG_NOSIGNAL);
+        n = send(fd, buf, len, MSG_NOSIGNAL);   /* EPIPE rather than a signal that ends the process */
     } while (n < 0 && errno == EINTR);
     return n;
 }

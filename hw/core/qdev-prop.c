@@ -300,7 +300,7 @@ bool qdev_set_prop_string(DeviceState *dev, const char *name, const char *value,
 
 /* ---- -global ---- */
 
-/* The board's devices exist before any -global is read: a class that can still follow says so by its hook. */
+/* The board's devices exist before any -global is read: a class that can still follow has a hook. */
 static bool set_on_board(Machine *m, const DeviceClass *klass, const Property *prop,
                          const json_t *value, Error **errp)
 {

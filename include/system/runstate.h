@@ -96,7 +96,8 @@ void system_vmstop_request(Machine *m, RunState state);
 
 /*
  * Drain handlers run after each stop, on the stopping thread, lock held: they finish all I/O in flight
- * (-icount: all that the guest's time does not have to finish) and flush it. A failure is reported by vm_stop_force_state(); the machine is stopped all the same.
+ * (-icount: all that the guest's time does not have to finish) and flush it. A failure is reported by
+ * vm_stop_force_state(); the machine is stopped all the same.
  */
 typedef bool VMDrainHandler(void *opaque, Error **errp);
 void vm_add_drain_handler(Machine *m, VMDrainHandler *cb, void *opaque);
@@ -118,7 +119,7 @@ void system_set_no_shutdown(Machine *m, bool no_shutdown);
 int system_exit_code(Machine *m);
 ShutdownCause system_shutdown_cause(Machine *m);
 
-/* Called on the thread that starts or stops the machine, lock held, after each change between running and not running. */
+/* Called after each change between running and not running, on the thread that makes it, lock held. */
 typedef void VMChangeStateHandler(void *opaque, bool running, RunState state);
 typedef struct VMChangeStateEntry VMChangeStateEntry;
 VMChangeStateEntry *vm_add_change_state_handler(Machine *m, VMChangeStateHandler *cb, void *opaque);
