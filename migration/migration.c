@@ -290,11 +290,23 @@ bool migration_continue(MigrationState *s, MigrationStatus status, Error **errp)
     return true;
 }
 
+/* The destination has said that the machine runs there, and nothing has happened here since. */
+static bool moved_away(const MigrationState *s)
+{
+    return s->handover == MIGRATION_HANDOVER_CONFIRMED &&
+           runstate_get(s->machine) == RUN_STATE_POSTMIGRATE;
+}
+
 bool migration_allow_run(MigrationState *s, Error **errp)
 {
     if (s->handover == MIGRATION_HANDOVER_IN_DOUBT) {
         error_setg(errp, "Whether this machine or the other side's shall run is in doubt: settle it with "
                    "x-migrate-settle");
+        return false;
+    }
+    if (moved_away(s)) {
+        error_setg(errp, "The machine has moved: the destination said that it runs there. Only x-migrate-settle "
+                   "with decision keep lets it run here again");
         return false;
     }
     if (s->run && s->run->stopped) {
@@ -342,11 +354,11 @@ static void forget_machine(MigrationState *s)
 static void conclude(MigrationState *s, MigrationRun *run)
 {
     s->handover = run->handover;
+    s->settle_state = run->old_state;
+    s->in_doubt_here = false;
     if (run->completed) {
         forget_machine(s);
     } else if (run->in_doubt) {
-        s->settle_state = run->old_state;
-        s->in_doubt_here = false;
         runstate_set(s->machine, RUN_STATE_PAUSED, NULL);
     } else if (run->stopped) {
         resume_machine(s, run);
@@ -401,12 +413,15 @@ bool migration_settle(MigrationState *s, bool keep, Error **errp)
         migration_run_shutdown(s->run);
         return true;
     }
-    if (s->handover != MIGRATION_HANDOVER_IN_DOUBT) {
+    if (s->handover != MIGRATION_HANDOVER_IN_DOUBT && !moved_away(s)) {
         error_setg(errp, "No handover is in doubt");
         return false;
     }
     if (s->in_doubt_here) {
         return migration_incoming_settle(s, keep, errp);
+    }
+    if (!keep && moved_away(s)) {
+        return true;    /* that is so already */
     }
     if (keep && !migration_images_take(s, errp)) {
         return false;

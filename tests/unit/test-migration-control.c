@@ -215,6 +215,17 @@ static void test_committed(void)
     host_wait_end(h);
     g_assert_cmpstr(h->log->str, ==, "setup active device completed ");
     g_assert_cmpint(runstate_get(h->m), ==, RUN_STATE_POSTMIGRATE);
+    /* It has moved for certain: only an operator's word lets it run here again. */
+    Error *err = NULL;
+    machine_lock(h->m);
+    g_assert_false(migration_allow_run(h->m->migration, &err));
+    machine_unlock(h->m);
+    g_assert_nonnull(strstr(error_get_pretty(err), "has moved"));
+    error_free(err);
+    settle(h, false, NULL);
+    g_assert_cmpint(runstate_get(h->m), ==, RUN_STATE_POSTMIGRATE);
+    settle(h, true, NULL);
+    g_assert_cmpint(runstate_get(h->m), ==, RUN_STATE_RUNNING);
     settle(h, true, "No handover is in doubt");
     close(peer);
     host_free(h);
