@@ -87,7 +87,8 @@ bool file_lock(int fd, const BlockNode *bs, bool write, bool must, Error **errp)
                                    : file_lock_conflict(fd, bs, write);
     if (conflict) {
         file_unlock(fd);
-        error_setg(errp, "Failed to lock image '%s' for %s: %s. Stop that process%s", bs->filename,
+        error_setg(errp, "Failed to lock image '%s' for %s: %s, or it is given twice here. Stop that "
+                   "process%s", bs->filename,
                    write ? "writing" : "reading", conflict,
                    write ? ", or open the image with read-only=on in both"
                          : ", or add force-share=on to read while it writes");
