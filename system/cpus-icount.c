@@ -53,6 +53,10 @@ bool vcpus_set_icount_turn(Machine *m, const IcountTurn *turn)
         return false;
     }
     m->vcpus->turn = *turn;
+    /* A machine that goes back in time comes to that moment again. */
+    for (guint i = 0; i < m->vcpus->threads->len; i++) {
+        ((VCPUThread *)g_ptr_array_index(m->vcpus->threads, i))->timers_ran_at = INT64_MIN;
+    }
     return true;
 }
 
