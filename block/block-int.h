@@ -35,6 +35,8 @@ typedef struct BlockDriver {
     void (*unlock)(BlockNode *bs);                                      /* with lock */
     bool (*refresh)(BlockNode *bs, Error **errp);   /* length anew; may be NULL: it never changes */
     uint64_t (*actual_size)(BlockNode *bs);
+    /* The descriptor of the file, the node's own; NULL: there is no file. */
+    int (*descriptor)(BlockNode *bs);
     /* Worker thread, several at a time. Ranges are inside bs->length. 0 or -errno. */
     int (*preadv)(BlockNode *bs, uint64_t offset, const struct iovec *iov, int niov);
     int (*pwritev)(BlockNode *bs, uint64_t offset, const struct iovec *iov, int niov);

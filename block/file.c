@@ -254,10 +254,16 @@ static uint64_t file_actual_size(BlockNode *bs)
     return fstat(s->fd, &st) == 0 ? st.st_blocks * 512ull : 0;
 }
 
+static int file_descriptor(BlockNode *bs)
+{
+    return ((const FileState *)bs->opaque)->fd;
+}
+
 #define FILE_DRIVER(NAME) { \
     .name = NAME, .keys = file_keys, .is_protocol = true, .open = file_open, .close = file_close, \
     .set_access = file_set_access, .lock = file_lock_node, .unlock = file_unlock_node, \
-    .refresh = file_refresh, .actual_size = file_actual_size, .preadv = file_preadv, \
+    .refresh = file_refresh, .actual_size = file_actual_size, .descriptor = file_descriptor, \
+    .preadv = file_preadv, \
     .pwritev = file_pwritev, .flush = file_flush, .pdiscard = file_pdiscard, \
     .pwrite_zeroes = file_pwrite_zeroes, \
 }

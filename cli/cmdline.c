@@ -61,7 +61,7 @@ void cmdline_free(CommandLine *cl)
                            cl->qmps, cl->trace_patterns, cl->trace_event_files };
     char *strings[] = { cl->cpu_model, cl->uuid, cl->firmware, cl->kernel, cl->initrd, cl->append,
                         cl->dtb, cl->display, cl->vnc, cl->pidfile, cl->trace_file,
-                        cl->incoming };
+                        cl->incoming, cl->snapshots, cl->loadvm, cl->dump_vmstate };
     for (size_t i = 0; i < G_N_ELEMENTS(objects); i++) {
         json_decref(objects[i]);
     }

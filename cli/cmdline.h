@@ -45,6 +45,8 @@ struct CommandLine {
     /* char *, the shorthand strings. */
     GPtrArray *serials, *monitors, *qmps;
     char *display, *vnc, *pidfile, *trace_file;
+    char *snapshots, *loadvm;   /* a folder; the snapshot to begin with */
+    char *dump_vmstate;         /* the file to write, instead of running */
     char *incoming;             /* a URI or "defer"; NULL: the machine is made here */
     GPtrArray *trace_patterns, *trace_event_files;
     bool no_shutdown, no_reboot, paused, nodefaults, nographic, daemonize, msg_timestamp, only_migratable;

@@ -142,6 +142,7 @@ const char *cli_help_instead(const char *name)
         { "net", "use -nic user" },
         { "enable-kvm", "there is only -accel tcg" },
         { "curses", "use -nographic" },
+        { "snapshot", "use -snapshots DIR and savevm, or an overlay (docs/user/disks.md)" },
         { "usb", "the machine has no USB" },
         { "gdb", "use the monitor: info registers, x" },
         { "s", "use the monitor: info registers, x" },

@@ -48,6 +48,9 @@ STRING_OPTION(append, append)
 STRING_OPTION(dtb, dtb)
 STRING_OPTION(pidfile, pidfile)
 STRING_OPTION(incoming, incoming)
+STRING_OPTION(snapshots, snapshots)
+STRING_OPTION(loadvm, loadvm)
+STRING_OPTION(dump_vmstate, dump_vmstate)
 STRING_OPTION(vnc, vnc)
 STRING_OPTION(logfile, trace_file)
 
@@ -408,6 +411,11 @@ const CliOption cli_options[] = {
       NULL, NULL },
     { "only-migratable", NULL, NULL, "refuse what could not move to another host", MIGRATION,
       apply_only_migratable, NULL, NULL, NULL },
+    { "snapshots", NULL, "DIR", "the folder for savevm and loadvm; it is made if it is not there", MIGRATION,
+      apply_snapshots, NULL, NULL, NULL },
+    { "loadvm", NULL, "NAME", "begin with a snapshot of that folder", MIGRATION, apply_loadvm, NULL, NULL, NULL },
+    { "dump-vmstate", NULL, "FILE", "write what migrates, as JSON, and exit", MIGRATION, apply_dump_vmstate, NULL,
+      NULL, NULL },
 
     { "S", NULL, NULL, "do not run at start ('cont' lets it run)", DEBUG, apply_paused, NULL, NULL,
       NULL },

@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 #include "cli/process.h"
 #include "hw/qdev.h"
 #include "migration/migration.h"
+#include "migration/register.h"
+#include "migration/snapshot.h"
 #include "monitor/hub.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
@@ -214,11 +217,28 @@ static bool start_incoming(Machine *m, const char *uri, Error **errp)
     return migration_incoming_start(m->migration, address, -1, true, errp);
 }
 
+/* Of two ways to get a state only one can be taken. */
+static bool check_loadvm(const CommandLine *cl, Error **errp)
+{
+    if (cl->incoming) {
+        error_setg(errp, "with -incoming the machine's state comes from somewhere else");
+    }
+    return !cl->incoming;
+}
+
 /* What only the finished machine can be asked or told. */
 static bool start_migration(Machine *m, CommandLine *cl, Error **errp)
 {
     if (cl->only_migratable && !migration_set_only_migratable(m->migration, errp)) {
         error_prepend(errp, "-only-migratable: ");
+        return false;
+    }
+    if (cl->snapshots && !snapshot_set_folder(m->migration, cl->snapshots, errp)) {
+        error_prepend(errp, "-snapshots %s: ", cl->snapshots);
+        return false;
+    }
+    if (cl->loadvm && (!check_loadvm(cl, errp) || !snapshot_load(m->migration, cl->loadvm, errp))) {
+        error_prepend(errp, "-loadvm %s: ", cl->loadvm);
         return false;
     }
     if (cl->incoming && !start_incoming(m, cl->incoming, errp)) {
@@ -228,13 +248,24 @@ static bool start_migration(Machine *m, CommandLine *cl, Error **errp)
     return true;
 }
 
+static bool dump_vmstate(Machine *m, const char *path, Error **errp)
+{
+    json_t *tables = vmstate_describe_all(m);
+    bool ok = tables && json_dump_file(tables, path, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0;
+    json_decref(tables);
+    if (!ok) {
+        error_setg_errno(errp, errno, "-dump-vmstate: '%s' cannot be written", path);
+    }
+    return ok;
+}
+
 static bool finish(Machine *m, CommandLine *cl, Error **errp)
 {
     if (!machine_done(m, errp)) {
         return false;
     }
     machine_lock(m);
-    bool ok = start_migration(m, cl, errp);
+    bool ok = cl->dump_vmstate ? dump_vmstate(m, cl->dump_vmstate, errp) : start_migration(m, cl, errp);
     machine_unlock(m);
     return ok;
 }
@@ -301,8 +332,8 @@ int cli_run(CommandLine *cl, Error **errp)
     UserObjects *objects = user_objects_new();
     int code = 1;
     Machine *m = create(cl, objects, errp);
-    if (m && m->config->dumpdtb) {
-        code = 0;       /* the board has written it */
+    if (m && (m->config->dumpdtb || cl->dump_vmstate)) {
+        code = 0;       /* it has been written */
     } else if (m && (!cl->pidfile || process_write_pidfile(cl->pidfile, errp)) &&
                process_daemon_ready(errp)) {
         process_handle_signals(m);

@@ -383,6 +383,13 @@ bool loadvm_state(QEMUFile *f, Machine *m, const LoadVMOps *ops, void *opaque, L
     return ok;
 }
 
+bool loadvm_check_header(QEMUFile *f, Machine *m, Error **errp)
+{
+    LoadVMResult result = { 0 };
+    Loader l = { .f = f, .m = m, .result = &result };
+    return load_header(&l, errp) && load_configuration(&l, errp);
+}
+
 bool loadvm_wait_go(QEMUFile *f, Error **errp)
 {
     uint8_t type = qemu_get_byte(f);

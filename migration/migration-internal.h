@@ -61,6 +61,7 @@ struct MigrationState {
     const MigrationSurfaceOps *surface;
     void *surface_opaque;
     const MigrationHooks *hooks;
+    struct Snapshots *snapshots;
 
     GMutex lock;                /* a leaf: guards error, run->channel, in->channel */
     Error *error;               /* why the last run failed */
@@ -176,5 +177,10 @@ void migration_blockers_free(MigrationState *s);
 /* SETUP: false with the first veto, and those who had agreed are told FAILED. */
 bool migration_notify(MigrationState *s, MigrationEventType event, Error **errp);
 void migration_announce_stop(MigrationState *s);
+
+/* ---- snapshot.c ---- */
+
+struct Snapshots *snapshots_new(void);
+void snapshots_free(struct Snapshots *s);
 
 #endif

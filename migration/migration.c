@@ -28,6 +28,7 @@ MigrationState *migration_new(Machine *m)
     MigrationState *s = g_new0(MigrationState, 1);
     s->machine = m;
     s->options = migration_options_new();
+    s->snapshots = snapshots_new();
     s->blockers = g_array_new(FALSE, FALSE, sizeof(MigrationBlocker));
     s->notifiers = g_array_new(FALSE, FALSE, sizeof(MigrationNotifier));
     g_mutex_init(&s->lock);
@@ -48,6 +49,7 @@ void migration_free(MigrationState *s)
     migration_blockers_free(s);
     g_array_unref(s->notifiers);
     migration_options_free(s->options);
+    snapshots_free(s->snapshots);
     error_free(s->error);
     g_free(s->socket_address);
     g_mutex_clear(&s->lock);

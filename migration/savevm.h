@@ -79,6 +79,8 @@ typedef struct LoadVMResult {
  */
 bool loadvm_state(QEMUFile *f, Machine *m, const LoadVMOps *ops, void *opaque, LoadVMResult *result,
                   Error **errp);
+/* Reads header and configuration only: does the stream begin as one for this machine does? Changes nothing. */
+bool loadvm_check_header(QEMUFile *f, Machine *m, Error **errp);
 /* Waits for GODWIT_GO. False: the channel ended or something else came. */
 bool loadvm_wait_go(QEMUFile *f, Error **errp);
 

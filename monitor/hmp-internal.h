@@ -128,15 +128,17 @@ bool hmp_qmp(HmpContext *ctx, const char *command, json_t *args, json_t **ret, E
 
 GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start);
 
-/* ---- commands: hmp-cmds.c, hmp-mem.c, hmp-info.c, hmp-info-hw.c ---- */
+/* ---- commands: hmp-cmds.c, hmp-mem.c, hmp-info.c, hmp-info-hw.c, hmp-snapshot.c ---- */
 
 void hmp_balloon(HmpCall *call);
 void hmp_cont(HmpCall *call);
 void hmp_set_cpu(HmpCall *call);
+void hmp_delvm(HmpCall *call);
 void hmp_device_add(HmpCall *call);
 void hmp_device_del(HmpCall *call);
 void hmp_help(HmpCall *call);
 void hmp_info(HmpCall *call);
+void hmp_loadvm(HmpCall *call);
 void hmp_log(HmpCall *call);
 void hmp_logfile(HmpCall *call);
 void hmp_memsave(HmpCall *call);
@@ -148,6 +150,7 @@ void hmp_object_del(HmpCall *call);
 void hmp_pmemsave(HmpCall *call);
 void hmp_print(HmpCall *call);
 void hmp_quit(HmpCall *call);
+void hmp_savevm(HmpCall *call);
 void hmp_screendump(HmpCall *call);
 void hmp_set_link(HmpCall *call);
 void hmp_stop(HmpCall *call);
@@ -188,6 +191,7 @@ void hmp_info_qom_tree(HmpCall *call);
 void hmp_info_qtree(HmpCall *call);
 void hmp_info_registers(HmpCall *call);
 void hmp_info_roms(HmpCall *call);
+void hmp_info_snapshots(HmpCall *call);
 void hmp_info_status(HmpCall *call);
 void hmp_info_trace_events(HmpCall *call);
 void hmp_info_uuid(HmpCall *call);

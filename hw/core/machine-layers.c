@@ -13,6 +13,7 @@
 #include "hw/qdev.h"
 #include "migration/migration.h"
 #include "migration/register.h"
+#include "migration/snapshot.h"
 #include "net/net.h"
 #include "system/runstate.h"
 #include "ui/console.h"
@@ -23,10 +24,16 @@ static const MigrationHooks migration_hooks = {
     .announce = net_announce_all,
 };
 
+static const SnapshotHooks snapshot_hooks = {
+    .foreach_image = block_images_foreach,
+    .images_changed = block_images_changed,
+};
+
 static bool layers_attach(Machine *m, Error **errp)
 {
     m->savevm = savevm_new(m);
     migration_set_hooks(migration_new(m), &migration_hooks);
+    snapshot_set_hooks(m->migration, &snapshot_hooks);
     m->block = block_layer_new(m);
     m->chardevs = char_layer_new(m);
     m->net = net_layer_new(m);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "migration/snapshot.h"
 #include "util/error.h"
 
 typedef struct Machine Machine;
@@ -89,6 +90,14 @@ void block_flush_all(Machine *m);
 /* Gives up, or takes back, locks and caches of all images (handover to another process). */
 bool block_inactivate_all(Machine *m, Error **errp);
 bool block_activate_all(Machine *m, Error **errp);
+
+/*
+ * For snapshots, with the machine stopped and nothing in flight: calls fn for each image that the machine
+ * writes, with a descriptor of it. Images that only read as zeroes (null) are left out.
+ */
+bool block_images_foreach(Machine *m, SnapshotImageFunc *fn, void *opaque, Error **errp);
+/* The images' contents have been replaced, their sizes have not. */
+bool block_images_changed(Machine *m, Error **errp);
 
 /* For query-block, query-blockstats, query-named-block-nodes and info block. */
 typedef struct BlockStats {

@@ -8,6 +8,7 @@
 #ifndef GODWIT_MIGRATION_REGISTER_H
 #define GODWIT_MIGRATION_REGISTER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,6 +38,12 @@ typedef struct SaveStateInfo {
     void *opaque;
 } SaveStateInfo;
 void savevm_foreach(Machine *m, void (*fn)(const SaveStateInfo *info, void *opaque), void *opaque);
+
+/*
+ * -dump-vmstate: every registered section's description, as a new JSON object: {"vmschkmachine": {"Name": machine},
+ * section name: {"Name", "version_id", "minimum_version_id", "Description": {…}}}. Lock held.
+ */
+json_t *vmstate_describe_all(Machine *m);
 
 /*
  * Digests (XXH3-128, 32 hex digits) of the whole state: each RAM block's bytes, each registered

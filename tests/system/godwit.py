@@ -75,7 +75,7 @@ class Qmp:
                 return message
             self.events.append(message)
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         """Runs a command; its return value, or QmpError."""
         self.ids += 1
         ident = 'test-%d' % self.ids
@@ -203,7 +203,7 @@ class Vm:
                     raise Timeout('no QMP socket; stderr: ' + self.stderr()) from error
             select.select([], [], [], 0.01)
 
-    def qmp(self, name, **arguments):
+    def qmp(self, name, /, **arguments):
         """Runs a QMP command."""
         if not self.monitor:
             self.connect()
