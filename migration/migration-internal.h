@@ -148,8 +148,8 @@ typedef enum ReturnPathAnswer {
 
 /* Reads from channel on a thread of its own; channel outlives it. */
 ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel);
-/* False: nothing more comes, and the run has been made to stop. */
-bool return_path_is_open(ReturnPath *rp);
+/* False: nothing more comes, which *errp says how, and the run has been made to stop. */
+bool return_path_is_open(ReturnPath *rp, Error **errp);
 /* The channel has been shut down or the peer is done: joins and frees. NULL is allowed. */
 void return_path_close(ReturnPath *rp);
 /* Wait without bound but that of the channel's end. */

@@ -60,8 +60,9 @@ static bool is_status(const Sender *t, int status)
 /* Somebody has made this run stop. Always false. */
 static bool stopped(const Sender *t, Error **errp)
 {
-    error_setg(errp, is_status(t, MIGRATION_STATUS_CANCELLING) ? "the migration was cancelled"
-                                                               : "the destination closed the channel");
+    if (is_status(t, MIGRATION_STATUS_CANCELLING) || !t->run->rp || return_path_is_open(t->run->rp, errp)) {
+        error_setg(errp, "the migration was cancelled");
+    }
     return false;
 }
 
@@ -210,7 +211,7 @@ static bool pause_until(Sender *t, int64_t until_ns, Error **errp)
         poll(&p, 1, (int)((left + NS_PER_MS - 1) / NS_PER_MS));
     }
     /* A round with nothing to send would not notice that nobody listens any more. */
-    return (is_status(t, MIGRATION_STATUS_ACTIVE) && (!t->run->rp || return_path_is_open(t->run->rp))) ||
+    return (is_status(t, MIGRATION_STATUS_ACTIVE) && (!t->run->rp || return_path_is_open(t->run->rp, NULL))) ||
            stopped(t, errp);
 }
 
@@ -410,13 +411,23 @@ static bool switch_over(Sender *t, Error **errp)
 
 /* ---- the thread ---- */
 
+/* The destination's reason; or how the channel ended, if that is what made our writes fail. */
+static bool ask_destination(Sender *t, Error **errp)
+{
+    MigrationRun *run = t->run;
+    if (!run->rp || run->in_doubt || is_status(t, MIGRATION_STATUS_CANCELLING)) {
+        return false;
+    }
+    return return_path_reason(run->rp, REASON_WAIT_MS, errp) ||
+           (qemu_file_get_error(run->file) && !return_path_is_open(run->rp, errp));
+}
+
 /* The best reason that there is: the destination's, else what went wrong here. Takes err. */
 static void explain(Sender *t, Error *err)
 {
     MigrationRun *run = t->run;
     Error *theirs = NULL;
-    if (run->rp && !run->in_doubt && !is_status(t, MIGRATION_STATUS_CANCELLING) &&
-        return_path_reason(run->rp, REASON_WAIT_MS, &theirs)) {
+    if (ask_destination(t, &theirs)) {
         error_free(err);
         err = theirs;
     }

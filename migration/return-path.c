@@ -36,6 +36,7 @@ struct ReturnPath {
     GCond cond;                 /* something below has changed */
     bool ready, started, refused, ended;
     Error *reason;              /* the destination's, or what was wrong with what it said */
+    char *end_text;             /* from `ended` on: how the channel ended */
     Probe probes[PROBES_MAX];   /* in the order of sending */
     unsigned probe_count;
     BandwidthMeter meter, small_meter;
@@ -125,6 +126,9 @@ static bool handle_locked(ReturnPath *rp, uint16_t type, const uint8_t *data, ui
 static bool read_message(ReturnPath *rp)
 {
     uint8_t data[PAYLOAD_MAX];
+    if (qemu_peek_byte(rp->in, 0) < 0) {
+        return false;
+    }
     uint16_t type = qemu_get_be16(rp->in);
     uint16_t len = qemu_get_be16(rp->in);
     bool fits = len <= PAYLOAD_MAX;
@@ -153,8 +157,10 @@ static gpointer return_path_thread(gpointer opaque)
     ReturnPath *rp = opaque;
     while (read_message(rp)) {
     }
+    const Error *err = qemu_file_get_error(rp->in);
     g_mutex_lock(&rp->lock);
     rp->ended = true;
+    rp->end_text = g_strdup(err ? error_get_pretty(err) : "the destination closed the channel");
     g_cond_broadcast(&rp->cond);
     g_mutex_unlock(&rp->lock);
     /* The writer may hang in a full channel that nobody empties any more, or wait for its next bytes. */
@@ -185,6 +191,7 @@ void return_path_close(ReturnPath *rp)
     g_thread_join(rp->thread);
     qemu_fclose(rp->in, NULL);
     error_free(rp->reason);
+    g_free(rp->end_text);
     g_mutex_clear(&rp->lock);
     g_cond_clear(&rp->cond);
     g_free(rp);
@@ -197,7 +204,7 @@ static void why_locked(ReturnPath *rp, const char *waited_for, Error **errp)
     if (rp->reason) {
         error_setg(errp, "%s", error_get_pretty(rp->reason));
     } else {
-        error_setg(errp, "the destination closed the channel before it said that %s", waited_for);
+        error_setg(errp, "%s before the destination said that it had %s", rp->end_text, waited_for);
     }
 }
 
@@ -210,7 +217,7 @@ bool return_path_wait_ready(ReturnPath *rp, Error **errp)
     /* Ready, and then the channel ended: it must not be told to go. */
     bool ok = rp->ready && !rp->ended;
     if (!ok) {
-        why_locked(rp, "it had loaded the machine", errp);
+        why_locked(rp, "loaded the machine", errp);
     }
     g_mutex_unlock(&rp->lock);
     return ok;
@@ -226,16 +233,19 @@ ReturnPathAnswer return_path_wait_started(ReturnPath *rp, Error **errp)
                               : rp->refused ? RETURN_PATH_NO
                                             : RETURN_PATH_LOST;
     if (answer != RETURN_PATH_YES) {
-        why_locked(rp, "it had taken the machine over", errp);
+        why_locked(rp, "taken the machine over", errp);
     }
     g_mutex_unlock(&rp->lock);
     return answer;
 }
 
-bool return_path_is_open(ReturnPath *rp)
+bool return_path_is_open(ReturnPath *rp, Error **errp)
 {
     g_mutex_lock(&rp->lock);
     bool open = !rp->ended;
+    if (!open) {
+        error_setg(errp, "%s", rp->end_text);
+    }
     g_mutex_unlock(&rp->lock);
     return open;
 }

@@ -184,6 +184,16 @@ MigrationInfoData host_info(Host *h)
     return info;
 }
 
+void host_set_option(Host *h, const char *name, json_t *value, bool capability)
+{
+    json_t *values = json_object();
+    json_object_set_new(values, name, value);
+    machine_lock(h->m);
+    g_assert_true(migration_set_options(h->m->migration, values, capability, NULL));
+    machine_unlock(h->m);
+    json_decref(values);
+}
+
 static void start(Host *h, int fd, bool out)
 {
     Error *err = NULL;

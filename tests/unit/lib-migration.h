@@ -33,6 +33,8 @@ Host *host_new(bool running);
 void host_free(Host *h);
 bool host_runs(Host *h);
 MigrationInfoData host_info(Host *h);
+/* Takes value. */
+void host_set_option(Host *h, const char *name, json_t *value, bool capability);
 void host_start_out(Host *h, int fd);
 void host_start_in(Host *h, int fd);
 /* Waits until the status is one of those that a migration ends in, and the cleanup is done. */

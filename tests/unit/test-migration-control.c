@@ -11,16 +11,6 @@
 #include "migration/migration-internal.h"
 #include "migration/wire.h"
 
-static void set_option(Host *h, const char *name, json_t *value, bool capability)
-{
-    json_t *values = json_object();
-    json_object_set_new(values, name, value);
-    machine_lock(h->m);
-    g_assert_true(migration_set_options(h->m->migration, values, capability, NULL));
-    machine_unlock(h->m);
-    json_decref(values);
-}
-
 /* ok, or the error holds `why`. */
 static void expect(bool ok, Error *err, const char *why)
 {
@@ -110,7 +100,7 @@ static void test_cancel_active(void)
     assert_cancelled(h, "setup active cancelling cancelled ");
     close(peer);
     /* A limit of next to nothing makes it sleep: that ends as well. */
-    set_option(h, "max-bandwidth", json_integer(1), false);
+    host_set_option(h, "max-bandwidth", json_integer(1), false);
     peer = hung_peer(h);
     host_wait_status(h, MIGRATION_STATUS_ACTIVE);
     cancel(h, NULL);
@@ -124,7 +114,7 @@ static void test_cancel_active(void)
 static void test_cancel_pre_switchover(void)
 {
     Host *src = host_new(true), *dst = host_new(false);
-    set_option(src, "pause-before-switchover", json_true(), true);
+    host_set_option(src, "pause-before-switchover", json_true(), true);
     Wire *w = wire_new(UINT64_MAX, UINT64_MAX);
     host_start_in(dst, wire_second(w));
     host_start_out(src, wire_first(w));
@@ -159,7 +149,7 @@ static void test_cancel_pre_switchover(void)
 static void test_cancel_device(void)
 {
     Host *h = host_new(true);
-    set_option(h, "avail-switchover-bandwidth", json_integer(1000000000), false);
+    host_set_option(h, "avail-switchover-bandwidth", json_integer(1000000000), false);
     int peer = hung_peer(h);
     host_wait_status(h, MIGRATION_STATUS_DEVICE);
     cancel(h, NULL);
@@ -183,7 +173,7 @@ static int ready_peer(Host *h)
 {
     static const uint8_t go[5] = { QEMU_VM_COMMAND, 0x47, 0x01, 0, 0 };
     uint8_t last[5] = { 0 };
-    set_option(h, "avail-switchover-bandwidth", json_integer(1000000000), false);
+    host_set_option(h, "avail-switchover-bandwidth", json_integer(1000000000), false);
     int peer = hung_peer(h);
     host_wait_status(h, MIGRATION_STATUS_DEVICE);
     answer(peer, MIG_RP_GODWIT_READY, "12345678", 8);
@@ -334,7 +324,7 @@ static void test_no_return_path(void)
 {
     Host *src = host_new(true), *dst = host_new(false);
     uint64_t forward, backward;
-    set_option(src, "return-path", json_false(), true);
+    host_set_option(src, "return-path", json_false(), true);
     Wire *w = wire_new(UINT64_MAX, UINT64_MAX);
     host_start_in(dst, wire_second(w));
     host_start_out(src, wire_first(w));
@@ -352,7 +342,7 @@ static void test_no_return_path(void)
 static void test_paused(void)
 {
     Host *src = host_new(true), *dst = host_new(false);
-    set_option(dst, "late-block-activate", json_true(), true);
+    host_set_option(dst, "late-block-activate", json_true(), true);
     machine_lock(src->m);
     vm_stop(src->m, RUN_STATE_PAUSED);
     machine_unlock(src->m);

@@ -50,13 +50,29 @@ static void assert_runs(Host *h, Host *other)
     g_assert_false(host_runs(other));
 }
 
+/* A text that tells what was done to the channel. */
+static bool tells_of_cut(const char *text)
+{
+    static const char *const words[] = {
+        "stream ends at byte", "Connection reset by peer", "the destination closed the channel",
+        "the destination says: ", "does not want to be saved", "the images are locked", "does not like 0x12345678",
+    };
+    for (size_t i = 0; text && i < G_N_ELEMENTS(words); i++) {
+        if (strstr(text, words[i])) {
+            return true;
+        }
+    }
+    g_test_message("'%s' does not tell what happened", text);
+    return false;
+}
+
 /* What may have happened, and what an operator makes of it: afterwards exactly one runs. */
 static void judge(Pair p)
 {
     MigrationInfoData src = host_info(p.src), dst = host_info(p.dst);
     g_assert_false(host_runs(p.src) && host_runs(p.dst));
-    g_assert_true(src.status == MIGRATION_STATUS_COMPLETED || src.error_desc);
-    g_assert_true(dst.status == MIGRATION_STATUS_COMPLETED || dst.error_desc);
+    g_assert_true(src.status == MIGRATION_STATUS_COMPLETED || tells_of_cut(src.error_desc));
+    g_assert_true(dst.status == MIGRATION_STATUS_COMPLETED || tells_of_cut(dst.error_desc));
     bool src_doubts = src.handover == MIGRATION_HANDOVER_IN_DOUBT;
     bool dst_doubts = dst.handover == MIGRATION_HANDOVER_IN_DOUBT;
     if (src.status == MIGRATION_STATUS_COMPLETED) {
@@ -111,9 +127,13 @@ static void test_whole(void)
     g_test_message("%u bytes forward, %u backward", (unsigned)whole_forward, (unsigned)whole_backward);
 }
 
-static void test_cut(bool forward, uint64_t at)
+/* quick: it is told how fast the channel is, and has no need for rounds to find out. */
+static void test_cut(bool forward, bool quick, uint64_t at)
 {
     Pair p = pair_new();
+    if (quick) {
+        host_set_option(p.src, "avail-switchover-bandwidth", json_integer(1000000000), false);
+    }
     move(p, wire_new(forward ? at : UINT64_MAX, forward ? UINT64_MAX : at), NULL, NULL);
     judge(p);
     if (at % 16 == 0) {
@@ -126,9 +146,9 @@ static void test_cut_forward(void)
 {
     unsigned before = open_descriptors();
     for (uint64_t at = 0; at <= whole_forward; at++) {
-        test_cut(true, at);
-        /* Inside a page one byte is as good as another. */
-        at += at > 400 && at < 4300 ? 96 : 0;
+        /* Inside the page one byte is as good as another. */
+        bool inside = at > 400 && at < 4300;
+        test_cut(true, inside && at % 97, at);
     }
     g_assert_cmpuint(open_descriptors(), ==, before);
 }
@@ -136,7 +156,7 @@ static void test_cut_forward(void)
 static void test_cut_backward(void)
 {
     for (uint64_t at = 0; at <= whole_backward; at++) {
-        test_cut(false, at);
+        test_cut(false, false, at);
     }
 }
 
