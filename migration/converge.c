@@ -1,13 +1,14 @@
 /*
  * converge.c - when a machine shall be stopped for the last part of a migration.
  *
- * Floor F5; nothing is below it.  Pure functions of any thread.
+ * Floor F5; GLib alone is below it.  Pure functions of any thread.
  * Invariant: no division by zero, no NaN and no number out of an integer's range comes out, whatever goes in.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "migration/converge.h"
 
+#include <glib.h>
 #include <math.h>
 
 #define NS_PER_SECOND 1e9
@@ -93,12 +94,23 @@ static double expected_next(const ConvergeRound *r)
     return (double)r->dirty_rate * ((double)r->pending / rate + ROUND_OVERHEAD_SECONDS);
 }
 
+/* What a stop may take: expected, and a margin. */
+static int64_t worst_ns(const ConvergeRound *r)
+{
+    return add_ns(r->downtime_ns, r->downtime_ns / MARGIN_PART);
+}
+
+static bool exceeds_limit(const ConvergeRound *r)
+{
+    return worst_ns(r) > r->limit_ns;
+}
+
 bool converge_should_switch(const ConvergeRound *r)
 {
     if (!r->running) {
         return true;
     }
-    if (add_ns(r->downtime_ns, r->downtime_ns / MARGIN_PART) > r->limit_ns) {
+    if (exceeds_limit(r)) {
         return false;
     }
     if (r->pending == 0 || converge_send_ns(r->pending, r->bandwidth) <= SMALL_ENOUGH_NS) {
@@ -106,4 +118,26 @@ bool converge_should_switch(const ConvergeRound *r)
     }
     return (double)r->pending > (double)r->previous * BARELY_SHRINKS ||
            expected_next(r) > (double)r->pending * BARELY_SHRINKS;
+}
+
+/* ---- no end in sight ---- */
+
+bool converge_round_stalls(const ConvergeRound *r)
+{
+    return r->running && exceeds_limit(r) &&
+           (double)r->pending > (double)r->previous * BARELY_SHRINKS;
+}
+
+char *converge_explain(const ConvergeRound *r)
+{
+    const double mib = 1024 * 1024;
+    bool capped = r->rate_limit > 0 && r->rate_limit < r->bandwidth;
+    double rate = capped ? r->rate_limit : r->bandwidth;
+    g_autofree char *stop = r->downtime_ns == DOWNTIME_UNKNOWN ?
+        g_strdup("an unknown time") : g_strdup_printf("%.0f ms", (double)worst_ns(r) / 1e6);
+    return g_strdup_printf("does not converge: the guest dirties %.1f MiB/s of memory and %.1f MiB/s can be sent "
+                           "(%s); a stop now may take %s, downtime-limit is %.0f ms: raise %sdowntime-limit, "
+                           "or let the guest do less", (double)r->dirty_rate / mib, rate / mib,
+                           capped ? "max-bandwidth" : "the channel's speed", stop, (double)r->limit_ns / 1e6,
+                           capped ? "max-bandwidth or " : "");
 }

@@ -59,4 +59,11 @@ typedef struct ConvergeRound {
  */
 bool converge_should_switch(const ConvergeRound *round);
 
+/* So many rounds in a row that stall are no chance. */
+#define CONVERGE_STALLS 3
+/* True if a stop would exceed the limit and this round has brought it hardly nearer. */
+bool converge_round_stalls(const ConvergeRound *round);
+/* Why a stalling migration does not end and what helps, for people; the caller frees it with g_free(). */
+char *converge_explain(const ConvergeRound *round);
+
 #endif

@@ -63,8 +63,9 @@ struct MigrationState {
     const MigrationHooks *hooks;
     struct Snapshots *snapshots;
 
-    GMutex lock;                /* a leaf: guards error, run->channel, in->channel */
+    GMutex lock;                /* a leaf: guards error, hint, run->channel, in->channel */
     Error *error;               /* why the last run failed */
+    char *hint;                 /* why the run does not converge, or did not */
 
     /* Main thread, machine lock held: */
     MigrationRun *run;          /* outgoing, from migrate to the cleanup */

@@ -81,12 +81,14 @@ void migration_query(MigrationState *s, MigrationInfoData *info)
     }
     g_mutex_lock(&s->lock);
     info->error_desc = s->error ? g_strdup(error_get_pretty(s->error)) : NULL;
+    info->hint = g_strdup(s->hint);
     g_mutex_unlock(&s->lock);
 }
 
 void migration_info_clear(MigrationInfoData *info)
 {
     g_clear_pointer(&info->error_desc, g_free);
+    g_clear_pointer(&info->hint, g_free);
     g_clear_pointer(&info->blocked_reasons, g_strfreev);
     g_clear_pointer(&info->socket_address, g_free);
 }

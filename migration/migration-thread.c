@@ -50,6 +50,7 @@ typedef struct Sender {
     int64_t device_ns;
     int64_t sync_ns;                /* what counting the dirty pages took */
     int64_t round_ns;               /* when this round began */
+    unsigned stalls;                /* rounds in a row that led nowhere */
 } Sender;
 
 static bool is_status(const Sender *t, int status)
@@ -265,6 +266,17 @@ static bool rehearse(Sender *t, Error **errp)
     return ok;
 }
 
+/* For query-migrate: that and why there is no end in sight, as long as that is so. */
+static void tell_stall(Sender *t, const ConvergeRound *round)
+{
+    t->stalls = converge_round_stalls(round) ? t->stalls + 1 : 0;
+    char *hint = t->stalls >= CONVERGE_STALLS ? converge_explain(round) : NULL;
+    g_mutex_lock(&t->s->lock);
+    g_free(t->s->hint);
+    t->s->hint = hint;
+    g_mutex_unlock(&t->s->lock);
+}
+
 /* Looks at what is left, and decides. */
 static bool round_is_last(Sender *t)
 {
@@ -283,6 +295,7 @@ static bool round_is_last(Sender *t)
         .limit_ns = (int64_t)migration_uint(t->s->options, "downtime-limit") * NS_PER_MS,
     };
     t->previous = pending;
+    tell_stall(t, &round);
     tell_pass(t);
     trace_migration_round(atomic_load(&ram_counters(t->m)->dirty_sync_count), pending,
                           (uint64_t)round.downtime_ns / 1000, speed);

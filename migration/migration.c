@@ -51,6 +51,7 @@ void migration_free(MigrationState *s)
     migration_options_free(s->options);
     snapshots_free(s->snapshots);
     error_free(s->error);
+    g_free(s->hint);
     g_free(s->socket_address);
     g_mutex_clear(&s->lock);
     s->machine->migration = NULL;
@@ -106,6 +107,7 @@ void migration_reset_numbers(MigrationState *s)
     atomic_store(&t->pages_per_second, 0);
     g_mutex_lock(&s->lock);
     g_clear_pointer(&s->error, error_free);
+    g_clear_pointer(&s->hint, g_free);
     g_mutex_unlock(&s->lock);
 }
 

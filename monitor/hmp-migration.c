@@ -156,6 +156,9 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d)
     static const char *const handovers[] = { NULL, "confirmed", "unconfirmed", "in doubt" };
     hmp_printf(ctx, "Migration status: %s", migration_status_name(d->status));
     hmp_printf(ctx, d->error_desc ? " (%s)\n" : "\n", d->error_desc);
+    if (d->hint) {
+        hmp_printf(ctx, "hint: %s\n", d->hint);
+    }
     if (handovers[d->handover]) {
         hmp_printf(ctx, "handover: %s\n", handovers[d->handover]);
     }

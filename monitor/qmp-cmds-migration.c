@@ -304,6 +304,7 @@ bool qmp_query_migrate(QmpContext *ctx, MigrationInfo **ret, Error **errp)
     info->has_expected_downtime = !ended && data.expected_downtime_ms >= 0;
     info->expected_downtime = data.expected_downtime_ms;
     info->error_desc = g_strdup(data.error_desc);
+    info->hint = g_strdup(data.hint);
     info->has_cpu_throttle_percentage = data.cpu_throttle_percentage > 0;
     info->cpu_throttle_percentage = data.cpu_throttle_percentage;
     info->has_handover = once && data.handover != MIGRATION_HANDOVER_NONE;

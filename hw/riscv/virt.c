@@ -62,6 +62,21 @@ static RAMBlock *backend_ram(Machine *m, const UserObject *backend, uint64_t siz
     return ram_block_new_from_fd(m, m->klass->default_ram_id, size, fd, share, errp);
 }
 
+/* The same, taken from the host at once if prealloc=on says so. */
+static RAMBlock *backend_ram_ready(Machine *m, const UserObject *backend, uint64_t size, Error **errp)
+{
+    bool prealloc = false;
+    RAMBlock *block = keyval_get_bool(backend->options, "prealloc", &prealloc, errp)
+                    ? backend_ram(m, backend, size, errp) : NULL;
+    /* A kernel older than 5.14 does not know it: then pages come as they are touched. */
+    if (block && prealloc && madvise(block->host, size, MADV_POPULATE_WRITE) < 0 && errno != EINVAL) {
+        error_setg_errno(errp, errno, "memory backend '%s': cannot take %" PRIu64 " bytes from the host",
+                         backend->id, size);
+        return NULL;    /* the block stays the machine's, which frees it */
+    }
+    return block;
+}
+
 static RAMBlock *main_ram(Machine *m, Error **errp)
 {
     const MachineConfig *config = m->config;
@@ -77,7 +92,7 @@ static RAMBlock *main_ram(Machine *m, Error **errp)
     if (!backend) {
         return ram_block_new(m, m->klass->default_ram_id, config->ram_size, errp);
     }
-    RAMBlock *block = backend_ram(m, backend, config->ram_size, errp);
+    RAMBlock *block = backend_ram_ready(m, backend, config->ram_size, errp);
     if (block) {
         user_object_ref(backend);
     }

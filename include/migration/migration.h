@@ -109,6 +109,7 @@ typedef struct MigrationInfoData {
         dirty_sync_count, precopy_bytes, downtime_bytes, pages_per_second;
     double mbps;                    /* negative: not known yet */
     char *error_desc;
+    char *hint;                 /* why it does not converge, or did not to its end; NULL: no such thing */
     char **blocked_reasons;         /* NULL-terminated or NULL */
     char *socket_address;           /* incoming: where it listens */
     unsigned cpu_throttle_percentage;

@@ -5,6 +5,7 @@
  */
 #include <glib.h>
 #include <math.h>
+#include <string.h>
 
 #include "migration/converge.h"
 
@@ -115,6 +116,29 @@ static void test_decision(void)
     g_assert_true(converge_should_switch(&r));
 }
 
+static void test_stall(void)
+{
+    ConvergeRound r = round_of(400 << 20, UINT64_MAX, 1000 * MIB);
+    r.dirty_rate = 2000u << 20;
+    g_assert_false(converge_round_stalls(&r));              /* the first round is no sign */
+    r.previous = 401 << 20;
+    g_assert_true(converge_round_stalls(&r));
+    g_autofree char *own = converge_explain(&r);
+    g_assert_nonnull(strstr(own, "dirties 2000.0 MiB/s of memory and 1000.0 MiB/s can be sent (the channel's"));
+    g_assert_nonnull(strstr(own, "take 500 ms, downtime-limit is 300 ms: raise downtime-limit"));
+    r.rate_limit = 20 * MIB;
+    g_autofree char *capped = converge_explain(&r);
+    g_assert_nonnull(strstr(capped, "20.0 MiB/s can be sent (max-bandwidth)"));
+    g_assert_nonnull(strstr(capped, "raise max-bandwidth or downtime-limit"));
+    r.pending = 290 << 20;
+    g_assert_false(converge_round_stalls(&r));              /* got on */
+    r = round_of(200 << 20, 201 << 20, 1000 * MIB);
+    g_assert_false(converge_round_stalls(&r));              /* the stop is allowed */
+    r.downtime_ns = DOWNTIME_UNKNOWN;
+    g_autofree char *unknown = converge_explain(&r);
+    g_assert_nonnull(strstr(unknown, "take an unknown time"));
+}
+
 /* Whatever goes in: an answer, and no trap. */
 static void test_any(void)
 {
@@ -143,6 +167,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/converge/send", test_send_ns);
     g_test_add_func("/migration/converge/downtime", test_downtime);
     g_test_add_func("/migration/converge/decision", test_decision);
+    g_test_add_func("/migration/converge/stall", test_stall);
     g_test_add_func("/migration/converge/any", test_any);
     return g_test_run();
 }
