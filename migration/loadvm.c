@@ -107,8 +107,17 @@ static bool load_config_subsection(Loader *l, Error **errp)
     }
     if (well_formed && strcmp(name, MIG_CONFIG_GODWIT) == 0 && version == 1) {
         uint32_t flags = qemu_get_be32(l->f);
-        l->result->handover = flags & MIG_CONFIG_GODWIT_HANDOVER;
-        return stream_is_good(l, errp);
+        if (!stream_is_good(l, errp)) {
+            return false;
+        }
+        /* Who sends this speaks the handover: to start without its last word could mean two machines. */
+        if (flags != MIG_CONFIG_GODWIT_HANDOVER) {
+            error_setg(errp, "configuration: flags 0x%x of %s; this machine knows 0x%x", flags, name,
+                       MIG_CONFIG_GODWIT_HANDOVER);
+            return false;
+        }
+        l->result->handover = true;
+        return true;
     }
     if (well_formed && strcmp(name, MIG_CONFIG_UUID) == 0 && version == 1) {
         return load_uuid(l, errp);

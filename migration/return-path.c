@@ -115,8 +115,11 @@ static bool handle_locked(ReturnPath *rp, uint16_t type, const uint8_t *data, ui
         rp->started = rp->ready;
         return len == 0 && rp->ready;
     case MIG_RP_GODWIT_ERROR:
-        got_error_locked(rp, (const char *)data, strnlen((const char *)data, len));
-        return true;
+        /* Behind GO it gives the machine back, so that a STARTED with a bit turned over must not pass for it. */
+        if (len > 0) {
+            got_error_locked(rp, (const char *)data, strnlen((const char *)data, len));
+        }
+        return len > 0;
     default:
         return false;
     }

@@ -1,14 +1,11 @@
 /*
- * lib-migration.c - two small machines in one process, and a wire between them that can be cut.
+ * lib-migration.c - two small machines in one process, and who has what.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "lib-migration.h"
 
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "migration/register.h"
 #include "system/memory.h"
@@ -264,92 +261,6 @@ void hosts_assert_same(Host *a, Host *b)
     g_assert_cmphex(a->reg, ==, b->reg);
     g_assert_cmpint(memcmp(ram_block_find(a->m, "main")->host, ram_block_find(b->m, "main")->host,
                            HOST_PAGES * TARGET_PAGE_SIZE), ==, 0);
-}
-
-/* ---- the wire ---- */
-
-struct Wire {
-    int end[2];                 /* given away */
-    int mine[2];
-    uint64_t cut[2], passed[2];
-    bool done[2];               /* nothing more comes from that side */
-    GThread *thread;
-};
-
-/* Passes on what can be read from side i. False: the wire is cut. */
-static bool pass(Wire *w, int i)
-{
-    char buf[65536];
-    size_t room = (size_t)MIN(w->cut[i] - w->passed[i], (uint64_t)sizeof(buf));
-    ssize_t n = recv(w->mine[i], buf, room, 0);
-    if (n <= 0) {
-        w->done[i] = true;
-        shutdown(w->mine[!i], SHUT_WR);
-        return true;
-    }
-    for (ssize_t at = 0; at < n;) {
-        ssize_t put = send(w->mine[!i], buf + at, (size_t)(n - at), MSG_NOSIGNAL);
-        if (put <= 0) {
-            break;
-        }
-        at += put;
-    }
-    w->passed[i] += (uint64_t)n;
-    return w->passed[i] < w->cut[i];
-}
-
-static gpointer wire_thread(gpointer opaque)
-{
-    Wire *w = opaque;
-    bool whole = w->cut[0] > 0 && w->cut[1] > 0;
-    while (whole && !(w->done[0] && w->done[1])) {
-        struct pollfd p[2];
-        for (int i = 0; i < 2; i++) {
-            p[i] = (struct pollfd) { .fd = w->done[i] ? -1 : w->mine[i], .events = POLLIN };
-        }
-        poll(p, 2, -1);
-        for (int i = 0; i < 2 && whole; i++) {
-            whole = !p[i].revents || pass(w, i);
-        }
-    }
-    close(w->mine[0]);
-    close(w->mine[1]);
-    return NULL;
-}
-
-Wire *wire_new(uint64_t cut_forward, uint64_t cut_backward)
-{
-    Wire *w = g_new0(Wire, 1);
-    for (int i = 0; i < 2; i++) {
-        int pair[2];
-        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
-        w->end[i] = pair[0];
-        w->mine[i] = pair[1];
-    }
-    w->cut[0] = cut_forward;
-    w->cut[1] = cut_backward;
-    w->thread = g_thread_new("wire", wire_thread, w);
-    return w;
-}
-
-int wire_first(Wire *w)
-{
-    return w->end[0];
-}
-
-int wire_second(Wire *w)
-{
-    return w->end[1];
-}
-
-void wire_end(Wire *w, uint64_t *forward, uint64_t *backward)
-{
-    g_thread_join(w->thread);
-    if (forward) {
-        *forward = w->passed[0];
-        *backward = w->passed[1];
-    }
-    g_free(w);
 }
 
 unsigned open_descriptors(void)

@@ -1,5 +1,5 @@
 /*
- * lib-migration.h - two small machines in one process, a wire between them that can be cut, and who has what.
+ * lib-migration.h - two small machines in one process, and who has what.
  *
  * A Host is a machine without harts, with RAM, one device, disk images and a main loop on a thread of its own.
  * Its images are a flag; a pair of hosts that both have them is a failed test at that moment.
@@ -11,6 +11,7 @@
 
 #include <glib.h>
 
+#include "lib-wire.h"
 #include "migration/migration.h"
 #include "system/machine.h"
 #include "system/runstate.h"
@@ -43,16 +44,6 @@ void host_wait_end(Host *h);
 void host_wait_status(Host *h, MigrationStatus status);
 /* Fails the test unless the pages and the device of b are those of a. */
 void hosts_assert_same(Host *a, Host *b);
-
-/* A wire between two sockets; forward is what goes from first to second. */
-typedef struct Wire Wire;
-/* Both directions are cut for good after that many bytes in one of them; UINT64_MAX: never. */
-Wire *wire_new(uint64_t cut_forward, uint64_t cut_backward);
-/* The two ends, which the caller gives away. */
-int wire_first(Wire *w);
-int wire_second(Wire *w);
-/* Waits for its end; the bytes that went through. Both hosts have closed their ends, or it was cut. */
-void wire_end(Wire *w, uint64_t *forward, uint64_t *backward);
 
 /* Open descriptors of this process. */
 unsigned open_descriptors(void);
