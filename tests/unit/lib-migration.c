@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "migration/migration-internal.h"
 #include "migration/register.h"
 #include "system/memory.h"
 
@@ -68,8 +69,13 @@ static bool take_images(Machine *m, Error **errp)
     return true;
 }
 
+/* The network is not sent to a machine that may still go away, or that has no disks. */
 static void announce(Machine *m)
 {
+    RunState state = runstate_get(m);
+    g_assert_cmpint(state, !=, RUN_STATE_INMIGRATE);
+    g_assert_false(state == RUN_STATE_RUNNING && m->migration->images_away);
+    host_of(m)->announced++;
 }
 
 static bool attach(Machine *m, Error **errp)
@@ -99,9 +105,21 @@ static const MachineClass bare = { .name = "bare", .desc = "no harts", .layers =
 
 /* ---- hosts ---- */
 
+static bool is_end(MigrationStatus status)
+{
+    return status == MIGRATION_STATUS_COMPLETED || status == MIGRATION_STATUS_FAILED ||
+           status == MIGRATION_STATUS_CANCELLED;
+}
+
 static void on_status(void *opaque, MigrationStatus status)
 {
     Host *h = opaque;
+    if (is_end(status)) {
+        /* Who sees the end may begin anew: nothing of the run is left. */
+        g_assert_true(machine_locked(h->m));
+        g_assert_null(h->m->migration->run);
+        g_assert_null(h->m->migration->in);
+    }
     g_mutex_lock(&host_lock);
     g_string_append_printf(h->log, "%s ", migration_status_name(status));
     g_cond_broadcast(&host_cond);
@@ -219,12 +237,6 @@ static MigrationStatus status_of(Host *h)
     MigrationInfoData info = host_info(h);
     migration_info_clear(&info);
     return info.status;
-}
-
-static bool is_end(MigrationStatus status)
-{
-    return status == MIGRATION_STATUS_COMPLETED || status == MIGRATION_STATUS_FAILED ||
-           status == MIGRATION_STATUS_CANCELLED;
 }
 
 /* Waits until wanted(status); the condition is signalled at each change of any host. */

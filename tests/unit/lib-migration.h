@@ -26,6 +26,7 @@ typedef struct Host {
     bool refuse_images;         /* the images cannot be taken */
     bool refuse_save;           /* its pre_save fails, from the second time on: the first is the rehearsal */
     unsigned saves;
+    unsigned announced;
     GString *log;               /* status changes, "setup active …"; host_lock */
 } Host;
 

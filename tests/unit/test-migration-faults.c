@@ -73,6 +73,7 @@ static void judge(Pair p)
     g_assert_false(host_runs(p.src) && host_runs(p.dst));
     g_assert_true(src.status == MIGRATION_STATUS_COMPLETED || tells_of_cut(src.error_desc));
     g_assert_true(dst.status == MIGRATION_STATUS_COMPLETED || tells_of_cut(dst.error_desc));
+    g_assert_true(dst.status == MIGRATION_STATUS_COMPLETED ? p.dst->announced > 0 : p.dst->announced == 0);
     bool src_doubts = src.handover == MIGRATION_HANDOVER_IN_DOUBT;
     bool dst_doubts = dst.handover == MIGRATION_HANDOVER_IN_DOUBT;
     if (src.status == MIGRATION_STATUS_COMPLETED) {
@@ -113,6 +114,37 @@ static void try_again(Pair p)
         assert_runs(p.dst, p.src);
         hosts_assert_same(p.src, p.dst);
     }
+}
+
+static void cancel(Host *h)
+{
+    machine_lock(h->m);
+    g_assert_true(migration_cancel(h->m->migration, NULL));
+    machine_unlock(h->m);
+}
+
+static void check_numbers(Host *h, MigrationStatus status, bool known)
+{
+    MigrationInfoData info = host_info(h);
+    g_assert_cmpint(info.status, ==, status);
+    g_assert_cmpint(info.setup_time_ms >= 0, ==, known);
+    g_assert_cmpint(info.downtime_ms >= 0, ==, known);
+    g_assert_cmpint(info.total_time_ms >= info.setup_time_ms + MAX(info.downtime_ms, 0), ==, true);
+    g_assert_true(info.mbps == -1 || (info.mbps >= 0 && info.mbps < 1e9));
+    migration_info_clear(&info);
+}
+
+/* One that has ended, or never was, is not cancelled by a cancel; its numbers are there, and are numbers. */
+static void test_numbers(void)
+{
+    Pair p = pair_new();
+    cancel(p.src);
+    check_numbers(p.src, MIGRATION_STATUS_NONE, false);
+    move(p, wire_new(UINT64_MAX, UINT64_MAX), NULL, NULL);
+    cancel(p.src);
+    check_numbers(p.src, MIGRATION_STATUS_COMPLETED, true);
+    assert_runs(p.dst, p.src);
+    pair_free(p);
 }
 
 static void test_whole(void)
@@ -214,6 +246,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/migration/faults/whole", test_whole);
+    g_test_add_func("/migration/faults/numbers", test_numbers);
     g_test_add_func("/migration/faults/refused-load", test_refused_load);
     g_test_add_func("/migration/faults/refused-save", test_refused_save);
     g_test_add_func("/migration/faults/refused-images", test_refused_images);
