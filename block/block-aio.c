@@ -41,6 +41,7 @@ struct BlockAio {
     bool stop;                  /* under lock */
     RequestQueue delayed;       /* -icount; under the machine lock */
     QEMUTimer *timer;           /* NULL without -icount */
+    BlockResume *resume;        /* likewise */
 };
 
 static void queue_init(RequestQueue *q)
@@ -180,6 +181,42 @@ void block_aio_submit(BlockAio *aio, BlockRequest *req)
     }
 }
 
+/* Behind those that are due before it or at the same moment. */
+static void queue_insert(RequestQueue *q, BlockRequest *req)
+{
+    BlockRequest **at = &q->head;
+    while (*at && (*at)->due_ns <= req->due_ns) {
+        at = &(*at)->next;
+    }
+    req->next = *at;
+    *at = req;
+    if (!req->next) {
+        q->tail = &req->next;
+    }
+}
+
+bool block_aio_resume(BlockAio *aio, BlockRequest *req)
+{
+    if (!aio->resume || !block_resume_take(aio->resume, req)) {
+        return false;
+    }
+    queue_insert(&aio->delayed, req);
+    timer_mod(aio->timer, aio->delayed.head->due_ns);
+    return true;
+}
+
+void block_aio_forget(BlockAio *aio, const BlockBackend *blk)
+{
+    if (aio->resume) {
+        block_resume_forget(aio->resume, blk);
+    }
+}
+
+const BlockRequest *block_aio_delayed(const BlockAio *aio)
+{
+    return aio->delayed.head;
+}
+
 void block_aio_wait(BlockAio *aio)
 {
     BlockRequest *req = queue_pop(&aio->delayed);
@@ -213,6 +250,7 @@ BlockAio *block_aio_new(Machine *m)
     queue_init(&aio->delayed);
     if (m->config && m->config->icount) {
         aio->timer = timer_new_ns(m, QEMU_CLOCK_VIRTUAL, block_aio_timer, aio);
+        aio->resume = block_resume_new(m, aio);
     }
     return aio;
 }
@@ -227,6 +265,7 @@ void block_aio_free(BlockAio *aio)
         pthread_join(aio->threads[i], NULL);
     }
     timer_free(aio->timer);
+    g_clear_pointer(&aio->resume, block_resume_free);
     qemu_bh_delete(aio->bh);
     pthread_cond_destroy(&aio->work_cond);
     pthread_cond_destroy(&aio->done_cond);

@@ -63,6 +63,7 @@ void blk_free(BlockBackend *blk)
 {
     BlockBackend **at = &blk->layer->backends;
     blk_drain(blk);
+    block_aio_forget(blk->layer->aio, blk);
     while (*at != blk) {
         at = &(*at)->next;
     }
@@ -284,6 +285,10 @@ static BlockRequest *blk_submit(BlockBackend *blk, BlockRequest *req)
     req->start_ns = qemu_clock_get_ns(m, icount ? QEMU_CLOCK_VIRTUAL : QEMU_CLOCK_REALTIME);
     req->flush_after = !blk->write_cache &&
                        (req->type == BLOCK_REQUEST_WRITE || req->type == BLOCK_REQUEST_ZEROES);
+    if (block_aio_resume(blk->layer->aio, req)) {
+        blk->in_flight++;
+        return req;
+    }
     req->ret = blk_check(req);
     blk->in_flight++;
     trace_blk_submit(blk->root->node_name, req->type, req->offset, req->bytes);

@@ -49,7 +49,8 @@ void vcpus_get_icount_turn(Machine *m, IcountTurn *turn)
 
 bool vcpus_set_icount_turn(Machine *m, const IcountTurn *turn)
 {
-    if (turn->cpu_index >= m->vcpus->cpus->len || turn->left > ICOUNT_QUANTUM) {
+    /* A machine without harts has a turn too, which nobody takes. */
+    if (turn->cpu_index >= MAX(m->vcpus->cpus->len, 1) || turn->left > ICOUNT_QUANTUM) {
         return false;
     }
     m->vcpus->turn = *turn;

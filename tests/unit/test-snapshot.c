@@ -19,6 +19,7 @@
 #include "migration/migration.h"
 #include "migration/register.h"
 #include "migration/snapshot.h"
+#include "system/clock.h"
 #include "system/machine.h"
 #include "system/memory.h"
 #include "system/runstate.h"
@@ -34,7 +35,7 @@ typedef struct Rig {
     RAMBlock *ram;
     BlockBackend *a, *b;
     uint32_t reg;
-    bool refuse_load, refuse_save;
+    bool refuse_load, refuse_save, icount;
     char *dir, *folder, *image_a, *image_b;
 } Rig;
 
@@ -97,7 +98,9 @@ static BlockBackend *drive(Rig *r, const char *id, const char *file, const char 
 /* The machine alone; images and folder are those of before, if there was one. Lock held. */
 static void rig_start(Rig *r, uint64_t ram)
 {
-    r->m = machine_new(&bare, machine_config_new(&bare), NULL);
+    MachineConfig *config = machine_config_new(&bare);
+    config->icount = r->icount;
+    r->m = machine_new(&bare, config, NULL);
     machine_lock(r->m);
     r->s = r->m->migration;
     r->ram = ram_block_new(r->m, "main", ram, NULL);
@@ -119,9 +122,10 @@ static void rig_done(Rig *r)
     machine_lock(r->m);
 }
 
-static Rig *rig_new(void)
+static Rig *rig_new_with(bool icount)
 {
     Rig *r = g_new0(Rig, 1);
+    r->icount = icount;
     r->dir = g_dir_make_tmp("godwit-snapshot-XXXXXX", NULL);
     r->folder = g_build_filename(r->dir, "snaps", NULL);
     r->image_a = new_image(r, "a.img", SIZE_A);
@@ -131,6 +135,11 @@ static Rig *rig_new(void)
     r->b = drive(r, "b", r->image_b, "");
     rig_done(r);
     return r;
+}
+
+static Rig *rig_new(void)
+{
+    return rig_new_with(false);
 }
 
 static void remove_tree(const char *path)
@@ -566,6 +575,64 @@ static void test_null_disk(void)
     rig_free(r);
 }
 
+/* ---- -icount: requests in flight ---- */
+
+static void on_done(void *opaque, int ret)
+{
+    *(int *)opaque = ret;
+}
+
+static void run_until(Rig *r, int64_t ns)
+{
+    clocks_icount_warp_to(r->m->clocks, ns);
+    clocks_run_timers(r->m->clocks, QEMU_CLOCK_VIRTUAL);
+}
+
+/* What is in flight is carried, not repeated, and ends at its moment. */
+static void test_in_flight(void)
+{
+    enum { PENDING = 1 };
+    Rig *r = rig_new_with(true);
+    char one[512], two[512];
+    struct iovec first = { one, sizeof(one) }, second = { two, sizeof(two) };
+    int done_a = PENDING, done_b = PENDING, done_late = PENDING;
+    memset(one, 0x11, sizeof(one));
+    memset(two, 0x22, sizeof(two));
+    vm_start(r->m);
+    blk_aio_pwritev(r->b, 0, &first, 1, on_done, &done_b);
+    int64_t due_b = clocks_virtual_deadline_ns(r->m->clocks);
+    run_until(r, 1000);
+    blk_aio_pwritev(r->a, 0, &first, 1, on_done, &done_a);
+    int64_t due_a = due_b + 1000;
+    save(r, "one");
+    g_assert_cmpint(done_b, ==, PENDING);
+    run_until(r, due_a);
+    g_assert_cmpint(done_a | done_b, ==, 0);
+
+    /* The devices of this machine submit in the other order, and would write something else. */
+    load(r, "one");
+    g_assert_cmpint(qemu_clock_get_ns(r->m, QEMU_CLOCK_VIRTUAL), ==, 1000);
+    done_a = done_b = PENDING;
+    blk_aio_pwritev(r->a, 0, &second, 1, on_done, &done_a);
+    blk_aio_pwritev(r->b, 0, &second, 1, on_done, &done_b);
+    g_assert_cmpint(clocks_virtual_deadline_ns(r->m->clocks), ==, due_b);
+    run_until(r, due_b);
+    g_assert_cmpint(done_b, ==, 0);
+    g_assert_cmpint(done_a, ==, PENDING);
+    run_until(r, due_a);
+    g_assert_cmpint(done_a, ==, 0);
+    g_assert_true(range_is(r->a, 0, 512, 0x11) && range_is(r->b, 0, 512, 0x11));
+
+    /* One that is not submitted again at once is forgotten. */
+    load(r, "one");
+    run_until(r, 2000);
+    blk_aio_pwritev(r->a, 0, &second, 1, on_done, &done_late);
+    g_assert_true(range_is(r->a, 0, 512, 0x22));
+    g_assert_cmpint(clocks_virtual_deadline_ns(r->m->clocks), ==, due_a + 1000);
+    blk_drain(r->a);
+    rig_free(r);
+}
+
 /* ---- copies of files ---- */
 
 static void fill(int fd, uint64_t size, const char *pattern)
@@ -631,6 +698,7 @@ int main(int argc, char **argv)
     g_test_add_func("/snapshot/refusals", test_refusals);
     g_test_add_func("/snapshot/leftovers", test_leftovers);
     g_test_add_func("/snapshot/null-disk", test_null_disk);
+    g_test_add_func("/snapshot/in-flight", test_in_flight);
     g_test_add_func("/snapshot/copy", test_copy);
     return g_test_run();
 }
