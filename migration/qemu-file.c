@@ -386,9 +386,25 @@ void qemu_get_buffer(QEMUFile *f, void *buf, size_t len)
     }
 }
 
+/* The short way to a few bytes that stand in the buffer: RAM has two such gets a page. NULL: go the long one. */
+static const uint8_t *take_at_hand(QEMUFile *f, size_t len)
+{
+    if (f->len - f->pos < len || f->error) {
+        return NULL;
+    }
+    const uint8_t *p = f->buf + f->pos;
+    f->pos += len;
+    f->total += len;
+    return p;
+}
+
 uint8_t qemu_get_byte(QEMUFile *f)
 {
     uint8_t v;
+    const uint8_t *p = take_at_hand(f, 1);
+    if (p) {
+        return *p;
+    }
     qemu_get_buffer(f, &v, sizeof(v));
     return v;
 }
@@ -410,7 +426,12 @@ uint32_t qemu_get_be32(QEMUFile *f)
 uint64_t qemu_get_be64(QEMUFile *f)
 {
     uint64_t v;
-    qemu_get_buffer(f, &v, sizeof(v));
+    const uint8_t *p = take_at_hand(f, sizeof(v));
+    if (p) {
+        memcpy(&v, p, sizeof(v));
+    } else {
+        qemu_get_buffer(f, &v, sizeof(v));
+    }
     return GUINT64_FROM_BE(v);
 }
 
