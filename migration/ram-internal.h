@@ -10,15 +10,49 @@
 
 #include "migration/ram.h"
 
+typedef struct RAMMigration RAMMigration;
+
+/*
+ * How pages become records. Chosen once, at setup; the page loops ask no option. All callbacks are required,
+ * and all but cleanup are the migration thread's.
+ */
+typedef struct RAMSender {
+    const char *name;
+    /* May allocate r->sender_state and start threads. */
+    bool (*setup)(RAMMigration *r, Error **errp);
+    /* The batch's bits are clear already: whatever is read from now on may be sent. Counts what it sends. */
+    bool (*send_batch)(RAMMigration *r, RAMWire *w, const RAMBatch *batch, Error **errp);
+    /*
+     * Before each EOS. last: the round is over, and every batch that was taken must stand in the stream; the
+     * same page may come again afterwards.
+     */
+    bool (*end_piece)(RAMMigration *r, RAMWire *w, bool last, Error **errp);
+    /* After a setup that failed, too; ends threads, frees r->sender_state. Main thread. */
+    void (*cleanup)(RAMMigration *r);
+} RAMSender;
+
+extern const RAMSender ram_sender_plain;        /* ram-save.c */
+
 /* Machine.ram_migration; lives as long as the machine. */
-typedef struct RAMMigration {
+struct RAMMigration {
     Machine *machine;
     RAMCounters counters;       /* atomic: any thread reads them */
+    RAMSaveConfig config;       /* of the next or present run; plain after each */
+    const RAMSender *sender;    /* with sender_state: between save_setup and save_cleanup */
+    void *sender_state;
+    bool bulk;                  /* the first round: nothing has been sent twice yet */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
     int64_t last_sync_ns;       /* for the dirty rate */
     RAMBlock *loaded_block;     /* the incoming stream's last record was of this block */
     bool stopped;               /* the machine stands still: bytes count as downtime's */
-} RAMMigration;
+};
+
+/* Bytes that have gone onto the stream. */
+void ram_count_bytes(RAMMigration *r, uint64_t bytes);
+static inline void ram_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
 
 /* ram-save.c */
 bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp);

@@ -1,5 +1,6 @@
 /*
- * ram-save.c - sends guest RAM: setup, rounds while the machine runs, the rest while it stands still.
+ * ram-save.c - sends guest RAM: setup, rounds while the machine runs, the rest while it stands still; and
+ * the sender that sends pages as they are.
  *
  * Floor F4; below it ram-dirty, ram-wire and zero.  The migration thread; locks as SaveVMHandlers say.
  * Invariant: a page's bit is cleared before its bytes are read (ram_dirty_next() clears, then this file
@@ -15,21 +16,16 @@
 
 #define BATCHES_PER_PIECE 4     /* one call of iterate: at most 1 MiB of pages */
 
-static void count(_Atomic uint64_t *counter, uint64_t n)
-{
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
 static void set(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, n, memory_order_relaxed);
 }
 
-static void count_bytes(RAMMigration *r, uint64_t bytes)
+void ram_count_bytes(RAMMigration *r, uint64_t bytes)
 {
-    count(&r->counters.transferred, bytes);
+    ram_count(&r->counters.transferred, bytes);
     if (r->stopped) {
-        count(&r->counters.downtime_bytes, bytes);
+        ram_count(&r->counters.downtime_bytes, bytes);
     }
 }
 
@@ -47,11 +43,19 @@ static void sync_dirty(RAMMigration *r)
             (uint64_t)((double)fresh * NANOSECONDS_PER_SECOND / (double)elapsed));
     }
     r->last_sync_ns = now;
-    count(&r->counters.dirty_sync_count, 1);
+    r->bulk = false;
+    ram_count(&r->counters.dirty_sync_count, 1);
     set(&r->counters.remaining, ram_dirty_bytes(r->dirty));
 }
 
-static void send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch)
+/* ---- pages as they are ---- */
+
+static bool plain_setup(RAMMigration *r, Error **errp)
+{
+    return true;
+}
+
+static bool plain_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch, Error **errp)
 {
     uint64_t zeros = 0, bytes = 0;
     for (unsigned i = 0; i < batch->count; i++) {
@@ -62,10 +66,34 @@ static void send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch)
             bytes += ram_wire_put_page(w, batch->block, batch->offset[i]);
         }
     }
-    count_bytes(r, bytes);
-    count(&r->counters.duplicate, zeros);
-    count(&r->counters.normal, batch->count - zeros);
-    set(&r->counters.remaining, ram_dirty_bytes(r->dirty));
+    ram_count_bytes(r, bytes);
+    ram_count(&r->counters.duplicate, zeros);
+    ram_count(&r->counters.normal, batch->count - zeros);
+    return true;
+}
+
+static bool plain_end_piece(RAMMigration *r, RAMWire *w, bool last, Error **errp)
+{
+    return true;
+}
+
+static void plain_cleanup(RAMMigration *r)
+{
+}
+
+const RAMSender ram_sender_plain = {
+    .name = "plain",
+    .setup = plain_setup,
+    .send_batch = plain_send_batch,
+    .end_piece = plain_end_piece,
+    .cleanup = plain_cleanup,
+};
+
+/* ---- the section ---- */
+
+static const RAMSender *choose_sender(const RAMSaveConfig *config)
+{
+    return &ram_sender_plain;
 }
 
 static bool stream_is_good(QEMUFile *f, Error **errp)
@@ -88,13 +116,29 @@ bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp)
         set(all[i], 0);
     }
     r->stopped = false;
+    r->bulk = true;
+    r->sender = choose_sender(&r->config);
+    if (!r->sender->setup(r, errp)) {
+        return false;
+    }
     r->dirty = ram_dirty_new(r->machine);
     r->last_sync_ns = qemu_clock_get_ns(r->machine, QEMU_CLOCK_REALTIME);
     set(&c->total, ram_dirty_bytes(r->dirty));
     set(&c->remaining, ram_dirty_bytes(r->dirty));
-    count(&c->dirty_sync_count, 1);
-    count_bytes(r, ram_wire_put_sizes(&w, r->machine) + ram_wire_put_eos(&w));
+    ram_count(&c->dirty_sync_count, 1);
+    ram_count_bytes(r, ram_wire_put_sizes(&w, r->machine) + ram_wire_put_eos(&w));
     return stream_is_good(f, errp);
+}
+
+/* The end of a section; last: of a round as well. */
+static bool end_piece(RAMMigration *r, RAMWire *w, bool last, Error **errp)
+{
+    if (!r->sender->end_piece(r, w, last, errp)) {
+        return false;
+    }
+    set(&r->counters.remaining, ram_dirty_bytes(r->dirty));
+    ram_count_bytes(r, ram_wire_put_eos(w));
+    return stream_is_good(w->f, errp);
 }
 
 bool ram_save_iterate(QEMUFile *f, void *opaque, bool *done, Error **errp)
@@ -104,14 +148,13 @@ bool ram_save_iterate(QEMUFile *f, void *opaque, bool *done, Error **errp)
     RAMBatch batch;
     *done = false;
     for (int i = 0; i < BATCHES_PER_PIECE && !*done; i++) {
-        if (ram_dirty_next(r->dirty, &batch)) {
-            send_batch(r, &w, &batch);
-        } else {
+        if (!ram_dirty_next(r->dirty, &batch)) {
             *done = true;
+        } else if (!r->sender->send_batch(r, &w, &batch, errp)) {
+            return false;
         }
     }
-    count_bytes(r, ram_wire_put_eos(&w));
-    return stream_is_good(f, errp);
+    return end_piece(r, &w, *done, errp);
 }
 
 uint64_t ram_save_pending(void *opaque, bool exact)
@@ -131,17 +174,20 @@ bool ram_save_complete(QEMUFile *f, void *opaque, Error **errp)
     r->stopped = true;
     sync_dirty(r);
     while (ram_dirty_next(r->dirty, &batch)) {
-        send_batch(r, &w, &batch);
-        if (!stream_is_good(f, errp)) {
+        if (!r->sender->send_batch(r, &w, &batch, errp) || !stream_is_good(f, errp)) {
             return false;
         }
     }
-    count_bytes(r, ram_wire_put_eos(&w));
-    return stream_is_good(f, errp);
+    return end_piece(r, &w, true, errp);
 }
 
 void ram_save_cleanup(void *opaque)
 {
     RAMMigration *r = opaque;
+    if (r->sender) {
+        r->sender->cleanup(r);
+        r->sender = NULL;
+    }
+    r->config = (RAMSaveConfig){ 0 };
     g_clear_pointer(&r->dirty, ram_dirty_free);
 }

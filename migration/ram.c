@@ -22,6 +22,11 @@ RAMCounters *ram_counters(Machine *m)
     return &m->ram_migration->counters;
 }
 
+void ram_migration_configure(Machine *m, const RAMSaveConfig *config)
+{
+    m->ram_migration->config = *config;
+}
+
 static const SaveVMHandlers ram_handlers = {
     .save_setup = ram_save_setup,
     .save_live_iterate = ram_save_iterate,

@@ -30,6 +30,13 @@ typedef struct RAMCounters {
 /* This machine's; valid from registration on. */
 RAMCounters *ram_counters(Machine *m);
 
+/* What the sender of the next run shall do; const from its setup on. All zero: pages go whole. */
+typedef struct RAMSaveConfig {
+    bool xbzrle;                /* pages that go again are sent as differences */
+} RAMSaveConfig;
+/* Just before savevm_state_setup(), which without it sends pages whole. Migration thread, lock held. */
+void ram_migration_configure(Machine *m, const RAMSaveConfig *config);
+
 /* Registers RAM as a live section of m; undone before the machine is freed. Lock held. */
 bool ram_mig_register(Machine *m, Error **errp);
 void ram_mig_unregister(Machine *m);
