@@ -100,7 +100,7 @@ static int64_t worst_ns(const ConvergeRound *r)
     return add_ns(r->downtime_ns, r->downtime_ns / MARGIN_PART);
 }
 
-static bool exceeds_limit(const ConvergeRound *r)
+bool converge_exceeds_limit(const ConvergeRound *r)
 {
     return worst_ns(r) > r->limit_ns;
 }
@@ -110,7 +110,7 @@ bool converge_should_switch(const ConvergeRound *r)
     if (!r->running) {
         return true;
     }
-    if (exceeds_limit(r)) {
+    if (converge_exceeds_limit(r)) {
         return false;
     }
     if (r->pending == 0 || converge_send_ns(r->pending, r->bandwidth) <= SMALL_ENOUGH_NS) {
@@ -124,7 +124,7 @@ bool converge_should_switch(const ConvergeRound *r)
 
 bool converge_round_stalls(const ConvergeRound *r)
 {
-    return r->running && exceeds_limit(r) &&
+    return r->running && converge_exceeds_limit(r) &&
            (double)r->pending > (double)r->previous * BARELY_SHRINKS;
 }
 

@@ -59,6 +59,9 @@ typedef struct ConvergeRound {
  */
 bool converge_should_switch(const ConvergeRound *round);
 
+/* True if a stop now would, with a margin for what is not known, take longer than it may. */
+bool converge_exceeds_limit(const ConvergeRound *round);
+
 /* So many rounds in a row that stall are no chance. */
 #define CONVERGE_STALLS 3
 /* True if a stop would exceed the limit and this round has brought it hardly nearer. */

@@ -16,7 +16,9 @@
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "migration/rate-limit.h"
+#include "migration/throttle.h"
 #include "migration/wire.h"
+#include "system/cpu.h"
 #include "system/memory.h"
 #include "trace/migration.h"
 
@@ -51,6 +53,7 @@ typedef struct Sender {
     int64_t sync_ns;                /* what counting the dirty pages took */
     int64_t round_ns;               /* when this round began */
     unsigned stalls;                /* rounds in a row that led nowhere */
+    Throttle throttle;
 } Sender;
 
 static bool is_status(const Sender *t, int status)
@@ -277,6 +280,22 @@ static void tell_stall(Sender *t, const ConvergeRound *round)
     g_mutex_unlock(&t->s->lock);
 }
 
+/* auto-converge: slows the harts down if they dirty memory faster than it goes out. */
+static void throttle_guest(Sender *t, const ConvergeRound *round)
+{
+    const MigrationOptions *o = t->s->options;
+    const ThrottleConfig config = {
+        .trigger_threshold = (unsigned)migration_uint(o, "throttle-trigger-threshold"),
+        .initial = (unsigned)migration_uint(o, "cpu-throttle-initial"),
+        .increment = (unsigned)migration_uint(o, "cpu-throttle-increment"),
+        .max = (unsigned)migration_uint(o, "max-cpu-throttle"),
+        .tailslow = migration_uint(o, "cpu-throttle-tailslow"),
+    };
+    if (t->run->config.auto_converge && throttle_update(&t->throttle, round, &config, migration_now(t->s))) {
+        vcpus_set_throttle(t->m, t->throttle.percent);
+    }
+}
+
 /* Looks at what is left, and decides. */
 static bool round_is_last(Sender *t)
 {
@@ -296,6 +315,7 @@ static bool round_is_last(Sender *t)
     };
     t->previous = pending;
     tell_stall(t, &round);
+    throttle_guest(t, &round);
     tell_pass(t);
     trace_migration_round(atomic_load(&ram_counters(t->m)->dirty_sync_count), pending,
                           (uint64_t)round.downtime_ns / 1000, speed);

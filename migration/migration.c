@@ -14,6 +14,7 @@
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "system/clock.h"
+#include "system/cpu.h"
 #include "trace/migration.h"
 
 int64_t migration_now(const MigrationState *s)
@@ -384,6 +385,9 @@ static void close_run(MigrationState *s, MigrationRun *run)
         migration_channel_close(channel, NULL);
     }
     savevm_state_cleanup(s->machine);
+    if (run->config.auto_converge) {
+        vcpus_set_throttle(s->machine, 0);
+    }
 }
 
 void migration_cleanup_bh(void *opaque)

@@ -28,6 +28,8 @@ const MigrationOption migration_option_table[] = {
     { "validate-uuid", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
       "send the machine's UUID, which the destination holds against its own" },
     { "zero-blocks", MIG_OPT_CAP, 0, 1, 0, NULL, false, true, NULL, "no effect" },
+    { "auto-converge", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
+      "slow the harts down while they dirty memory faster than it can be sent" },
 
     { "max-bandwidth", MIG_OPT_SIZE, 0, INT64_MAX, 128 * MIB, "bytes/s", true, false, NULL,
       "what a migration may send while the machine runs; 0 is no limit" },
@@ -42,6 +44,16 @@ const MigrationOption migration_option_table[] = {
     { "announce-rounds", MIG_OPT_UINT, 0, 1000, 5, "", true, false, NULL, "number of announcements" },
     { "announce-step", MIG_OPT_UINT, 0, 10000, 100, "ms", true, false, NULL,
       "what is added to the time between announcements each time" },
+    { "throttle-trigger-threshold", MIG_OPT_UINT, 1, 100, 50, "%", true, false, NULL,
+      "auto-converge: a round that leaves more than this part of what it has sent counts against the guest" },
+    { "cpu-throttle-initial", MIG_OPT_UINT, 1, 99, 20, "%", true, false, NULL,
+      "auto-converge: what the harts are slowed down by at first" },
+    { "cpu-throttle-increment", MIG_OPT_UINT, 1, 99, 10, "%", true, false, NULL,
+      "auto-converge: what is added each time that this was not enough" },
+    { "max-cpu-throttle", MIG_OPT_UINT, 1, 99, 99, "%", true, false, NULL,
+      "auto-converge: what the harts are slowed down by at most", "cpu-throttle-initial" },
+    { "cpu-throttle-tailslow", MIG_OPT_BOOL, 0, 1, 0, "", true, false, NULL,
+      "auto-converge: near the end, add no more than what seems to be needed" },
     { "tls-creds", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
     { "tls-hostname", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
     { "tls-authz", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
@@ -65,6 +77,12 @@ struct MigrationOptions {
 static bool is_capability(const MigrationOption *option)
 {
     return option->type == MIG_OPT_CAP;
+}
+
+/* On or off: a capability, or a parameter of that kind. */
+static bool is_switch(const MigrationOption *option)
+{
+    return is_capability(option) || option->type == MIG_OPT_BOOL;
 }
 
 static const MigrationOption *table_find(const MigrationOption *table, const char *name)
@@ -150,9 +168,9 @@ json_t *migration_options_get(const MigrationOptions *o, bool capabilities)
             continue;
         }
         json_object_set_new(values, option->name,
-                            is_capability(option)                ? json_boolean(number)
+                            is_switch(option)                ? json_boolean(number)
                             : option->type == MIG_OPT_STRING ? json_string(o->texts[i])
-                                                                 : json_integer((json_int_t)number));
+                                                             : json_integer((json_int_t)number));
     }
     return values;
 }
@@ -163,6 +181,7 @@ MigrationConfig migration_config_from(const MigrationOptions *o)
         .return_path = migration_cap(o, "return-path"),
         .pause_before_switchover = migration_cap(o, "pause-before-switchover"),
         .validate_uuid = migration_cap(o, "validate-uuid"),
+        .auto_converge = migration_cap(o, "auto-converge"),
     };
 }
 
@@ -206,9 +225,10 @@ static bool stage(MigrationOptions *o, size_t i, const json_t *value, OptionValu
         values[i].text = (char *)text;
         return true;
     }
-    if (is_capability(option)) {
+    if (is_switch(option)) {
         if (!json_is_boolean(value)) {
-            error_setg(errp, "Capability '%s' is true or false", option->name);
+            error_setg(errp, "%s '%s' is true or false", is_capability(option) ? "Capability" : "Parameter",
+                       option->name);
             return false;
         }
         values[i].number = json_is_true(value);
@@ -235,6 +255,19 @@ static bool check_conflicts(const MigrationOptions *o, const OptionValue *values
                 error_setg(errp, "Capabilities '%s' and '%s' cannot be on together", option->name, *other);
                 return false;
             }
+        }
+    }
+    return true;
+}
+
+static bool check_order(const MigrationOptions *o, const OptionValue *values, Error **errp)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        const char *floor = o->table[i].not_below;
+        if (floor && values[i].number < values[index_of(o, floor)].number) {
+            error_setg(errp, "Parameter '%s' (%" PRIu64 ") cannot be less than '%s' (%" PRIu64 ")",
+                       o->table[i].name, values[i].number, floor, values[index_of(o, floor)].number);
+            return false;
         }
     }
     return true;
@@ -282,7 +315,7 @@ bool migration_options_set(MigrationOptions *o, const json_t *given, bool capabi
         }
     }
     if (!stage_all(o, given, capabilities, values, errp) || !check_conflicts(o, values, errp) ||
-        (running && !check_frozen(o, values, errp))) {
+        !check_order(o, values, errp) || (running && !check_frozen(o, values, errp))) {
         return false;
     }
     for (size_t i = 0; i < o->count; i++) {

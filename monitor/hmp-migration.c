@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
+#include <string.h>
 
 #include "migration/migration.h"
 #include "monitor/hmp-internal.h"
@@ -75,6 +76,11 @@ static json_t *parse_value(const MigrationOption *option, const char *text)
     return json_integer((json_int_t)(value << shift));
 }
 
+static json_t *parse_switch(const char *text)
+{
+    return strcmp(text, "on") == 0 ? json_true() : strcmp(text, "off") == 0 ? json_false() : NULL;
+}
+
 void hmp_migrate_set_parameter(HmpCall *call)
 {
     const char *name = hmp_str(call, "parameter"), *text = hmp_str(call, "value");
@@ -83,10 +89,14 @@ void hmp_migrate_set_parameter(HmpCall *call)
         hmp_printf(call->ctx, "Error: There is no migration parameter '%s'\n", name);
         return;
     }
-    json_t *value = option->type == MIG_OPT_STRING ? json_string(text) : parse_value(option, text);
+    json_t *value = option->type == MIG_OPT_STRING ? json_string(text)
+                    : option->type == MIG_OPT_BOOL ? parse_switch(text)
+                                                   : parse_value(option, text);
     if (!value) {
-        hmp_printf(call->ctx, "Error: %s: '%s' is no number%s\n", name, text,
-                   option->type == MIG_OPT_SIZE ? " with K, M, G or T (none: M)" : "");
+        hmp_printf(call->ctx, "Error: %s: '%s' is %s\n", name, text,
+                   option->type == MIG_OPT_BOOL   ? "neither on nor off"
+                   : option->type == MIG_OPT_SIZE ? "no number with K, M, G or T (none: M)"
+                                                  : "no number");
         return;
     }
     json_t *args = json_object();
@@ -166,6 +176,9 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d)
     print_ms(ctx, "expected downtime", d->downtime_ms >= 0 ? -1 : d->expected_downtime_ms);
     print_ms(ctx, "downtime", d->downtime_ms);
     print_ms(ctx, "setup", d->setup_time_ms);
+    if (d->cpu_throttle_percentage) {
+        hmp_printf(ctx, "cpu throttle percentage: %u\n", d->cpu_throttle_percentage);
+    }
     if (d->socket_address) {
         hmp_printf(ctx, "waiting at: %s\n", d->socket_address);
     }

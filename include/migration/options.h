@@ -20,6 +20,7 @@ typedef enum MigrationOptionType {
     MIG_OPT_CAP,        /* capability: bool */
     MIG_OPT_UINT,       /* range min … max */
     MIG_OPT_SIZE,       /* bytes, range min … max; "32M" from HMP */
+    MIG_OPT_BOOL,       /* a parameter that is on or off: min 0, max 1 */
     MIG_OPT_STRING,     /* max: bytes at most */
 } MigrationOptionType;
 
@@ -33,6 +34,7 @@ typedef struct MigrationOption {
     bool deprecated;
     const char *const *conflicts;   /* capabilities that cannot be on together with this; NULL-terminated */
     const char *help;           /* one line */
+    const char *not_below;      /* a number that this one may not be less than; NULL: none */
 } MigrationOption;
 
 /* All options, ending with name NULL. */
@@ -61,7 +63,7 @@ const char *migration_str(const MigrationOptions *options, const char *name);
 
 /* What a run is made with: read once at the start, const afterwards. */
 typedef struct MigrationConfig {
-    bool return_path, pause_before_switchover, validate_uuid;
+    bool return_path, pause_before_switchover, validate_uuid, auto_converge;
 } MigrationConfig;
 MigrationConfig migration_config_from(const MigrationOptions *options);
 

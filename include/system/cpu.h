@@ -122,7 +122,7 @@ void vcpus_reset_all(Machine *m);
 void vcpus_sync_store_paths(Machine *m);
 /* Every vCPU drops its TLB: the caller's own at once, others at their next boundary. Any thread. */
 void vcpus_flush_tlbs(Machine *m);
-/* Share of each 10 ms that vCPUs sleep instead of running, 0 … 99 percent; for auto-converge. */
+/* Share of each 10 ms that vCPUs sleep instead of running, 0 … 99 percent; for auto-converge. Any thread. */
 void vcpus_set_throttle(Machine *m, unsigned percent);
 unsigned vcpus_get_throttle(Machine *m);
 

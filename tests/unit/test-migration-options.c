@@ -55,6 +55,10 @@ static void test_table(void)
     g_assert_cmpuint(migration_uint(o, "announce-max"), ==, 550);
     g_assert_cmpuint(migration_uint(o, "announce-rounds"), ==, 5);
     g_assert_cmpuint(migration_uint(o, "announce-step"), ==, 100);
+    g_assert_cmpuint(migration_uint(o, "throttle-trigger-threshold"), ==, 50);
+    g_assert_cmpuint(migration_uint(o, "cpu-throttle-initial"), ==, 20);
+    g_assert_cmpuint(migration_uint(o, "cpu-throttle-increment"), ==, 10);
+    g_assert_cmpuint(migration_uint(o, "max-cpu-throttle"), ==, 99);
     g_assert_false(migration_cap(o, "events"));
     g_assert_true(migration_cap(o, "return-path"));
     g_assert_cmpstr(migration_str(o, "tls-creds"), ==, "");
@@ -135,6 +139,23 @@ static void test_conflicts(void)
     migration_options_free(o);
 }
 
+static void test_throttle(void)
+{
+    MigrationOptions *o = migration_options_new();
+    refuse(o, "{\"max-cpu-throttle\": 19}", false, false,
+           "'max-cpu-throttle' (19) cannot be less than 'cpu-throttle-initial' (20)");
+    refuse(o, "{\"cpu-throttle-initial\": 40, \"max-cpu-throttle\": 30}", false, false, "cannot be less than");
+    g_assert_true(set_json(o, "{\"cpu-throttle-initial\": 5, \"max-cpu-throttle\": 10}", false, true, NULL));
+    refuse(o, "{\"cpu-throttle-initial\": 11}", false, true, "'max-cpu-throttle' (10)");
+    refuse(o, "{\"cpu-throttle-increment\": 0}", false, false, "from 1 to 99 %, not 0");
+    refuse(o, "{\"cpu-throttle-tailslow\": 1}", false, false, "Parameter 'cpu-throttle-tailslow' is true or false");
+    g_assert_true(set_json(o, "{\"cpu-throttle-tailslow\": true}", false, false, NULL));
+    json_t *parameters = migration_options_get(o, false);
+    g_assert_true(json_is_true(json_object_get(parameters, "cpu-throttle-tailslow")));
+    json_decref(parameters);
+    migration_options_free(o);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -143,5 +164,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/options/refused", test_refused);
     g_test_add_func("/migration/options/frozen", test_frozen);
     g_test_add_func("/migration/options/conflicts", test_conflicts);
+    g_test_add_func("/migration/options/throttle", test_throttle);
     return g_test_run();
 }
