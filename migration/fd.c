@@ -64,7 +64,7 @@ static int find_fd(const char *str, const MigrationConnectContext *ctx, bool *na
     int fd = g_ascii_strtoull(str, NULL, 10);
     int flags = fcntl(fd, F_GETFD);
     if (flags < 0) {
-        error_setg_errno(errp, errno, "fd: inherited descriptor %d", fd);
+        error_setg_errno(errp, errno, "fd: descriptor %d was not inherited", fd);
         return -1;
     }
     if (flags & FD_CLOEXEC) {
@@ -95,7 +95,7 @@ static bool check_fd(int fd, bool output, const char *uri, bool *is_socket, Erro
     struct stat st;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fstat(fd, &st) < 0) {
-        error_setg_errno(errp, errno, "%s", uri);
+        error_setg_errno(errp, errno, "cannot look at %s", uri);
         return false;
     }
     *is_socket = S_ISSOCK(st.st_mode);

@@ -361,7 +361,7 @@ static bool restore_image(const SnapshotImage *image, void *opaque, Error **errp
 
 static bool no_way_back(void *opaque, Error **errp)
 {
-    error_setg(errp, "a snapshot's state wants an answer");
+    error_setg(errp, "the snapshot's state is a stream that asks for answers: savevm has not written it");
     return false;
 }
 
