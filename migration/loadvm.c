@@ -111,9 +111,9 @@ static bool load_config_subsection(Loader *l, Error **errp)
             return false;
         }
         /* Who sends this speaks the handover: to start without its last word could mean two machines. */
-        if (flags != MIG_CONFIG_GODWIT_HANDOVER) {
-            error_setg(errp, "configuration: flags 0x%x of %s; this machine knows 0x%x", flags, name,
-                       MIG_CONFIG_GODWIT_HANDOVER);
+        if ((flags | MIG_CONFIG_GODWIT_RUNS) != (MIG_CONFIG_GODWIT_HANDOVER | MIG_CONFIG_GODWIT_RUNS)) {
+            error_setg(errp, "configuration: flags 0x%x of %s; this machine knows 0x%x, and 0x%x beside it", flags,
+                       name, MIG_CONFIG_GODWIT_HANDOVER, MIG_CONFIG_GODWIT_RUNS);
             return false;
         }
         l->result->handover = true;

@@ -98,7 +98,7 @@ static bool connect_channel(Sender *t, Error **errp)
     run->file = qemu_file_channel_new_output(ch);
     bool two_way = run->config.return_path && ch->two_way;
     run->save = (SaveVMOptions) {
-        .handover = two_way, .return_path = two_way, .validate_uuid = run->config.validate_uuid,
+        .handover = two_way, .runs = two_way, .return_path = two_way, .validate_uuid = run->config.validate_uuid,
     };
     if (two_way) {
         run->rp = return_path_open(run, ch);
@@ -119,7 +119,9 @@ static bool setup(Sender *t, Error **errp)
     if (!connect_channel(t, errp) || !savevm_state_header(run->file, t->m, &run->save, errp)) {
         return false;
     }
+    const RAMSaveConfig ram = { .runs = run->save.runs };
     machine_lock(t->m);
+    ram_migration_configure(t->m, &ram);
     bool ok = savevm_state_setup(run->file, t->m, errp);
     machine_unlock(t->m);
     if (!ok || !qemu_fflush(run->file)) {

@@ -32,6 +32,7 @@ typedef struct RAMSender {
 } RAMSender;
 
 extern const RAMSender ram_sender_plain;        /* ram-save.c */
+extern const RAMSender ram_sender_runs;         /* ram-runs.c */
 
 /* Machine.ram_migration; lives as long as the machine. */
 struct RAMMigration {

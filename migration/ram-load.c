@@ -17,8 +17,10 @@
 static void place_fill(const RAMRecord *record)
 {
     uint8_t *page = record->block->host + record->offset;
-    if (record->fill || !page_is_zero(page)) {
-        memset(page, record->fill, TARGET_PAGE_SIZE);
+    for (uint32_t i = 0; i < record->pages; i++, page += TARGET_PAGE_SIZE) {
+        if (record->fill || !page_is_zero(page)) {
+            memset(page, record->fill, TARGET_PAGE_SIZE);
+        }
     }
 }
 
@@ -47,16 +49,16 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
     }
     if (record->flags & RAM_SAVE_FLAG_ZERO) {
         place_fill(record);
-        atomic_fetch_add_explicit(&r->counters.duplicate, 1, memory_order_relaxed);
+        ram_count(&r->counters.duplicate, record->pages);
         return true;
     }
-    qemu_get_buffer(f, record->block->host + record->offset, TARGET_PAGE_SIZE);
+    qemu_get_buffer(f, record->block->host + record->offset, (size_t)record->pages * TARGET_PAGE_SIZE);
     if (qemu_file_get_error(f)) {
         error_setg(errp, "page at 0x%" G_GINT64_MODIFIER "x of RAM block \"%s\": %s", record->offset,
                    record->block->idstr, error_get_pretty(qemu_file_get_error(f)));
         return false;
     }
-    atomic_fetch_add_explicit(&r->counters.normal, 1, memory_order_relaxed);
+    ram_count(&r->counters.normal, record->pages);
     return true;
 }
 
@@ -83,7 +85,7 @@ bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp)
             return false;
         }
     }
-    atomic_fetch_add_explicit(&r->counters.transferred, qemu_ftell(f) - start, memory_order_relaxed);
+    ram_count(&r->counters.transferred, qemu_ftell(f) - start);
     return true;
 }
 

@@ -93,7 +93,7 @@ const RAMSender ram_sender_plain = {
 
 static const RAMSender *choose_sender(const RAMSaveConfig *config)
 {
-    return &ram_sender_plain;
+    return config->runs ? &ram_sender_runs : &ram_sender_plain;
 }
 
 static bool stream_is_good(QEMUFile *f, Error **errp)

@@ -8,6 +8,8 @@
  *   PAGE      the page
  *   MEM_SIZE  (offset is the number of bytes of all blocks) for each block: u8 length, idstr, be64 bytes
  *   EOS       nothing; ends the payload of every RAM section
+ *   RUN       beside ZERO or PAGE, between two Godwits: be32 number of pages that follow each other, then the
+ *             fill byte of all or the bytes of all
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -46,6 +48,20 @@ uint64_t ram_wire_put_page(RAMWire *w, RAMBlock *block, ram_addr_t offset)
     uint64_t bytes = put_head(w, block, offset, RAM_SAVE_FLAG_PAGE);
     qemu_put_page_ref(w->f, block->host + offset, TARGET_PAGE_SIZE);
     return bytes + TARGET_PAGE_SIZE;
+}
+
+uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run)
+{
+    unsigned kind = run->zero ? RAM_SAVE_FLAG_ZERO : RAM_SAVE_FLAG_PAGE;
+    uint64_t bytes = put_head(w, run->block, run->offset, kind | RAM_SAVE_FLAG_GODWIT_RUN) + 4;
+    qemu_put_be32(w->f, run->pages);
+    if (run->zero) {
+        qemu_put_byte(w->f, 0);
+        return bytes + 1;
+    }
+    uint64_t data = (uint64_t)run->pages * TARGET_PAGE_SIZE;
+    qemu_put_page_ref(w->f, run->block->host + run->offset, data);
+    return bytes + data;
 }
 
 uint64_t ram_wire_put_eos(RAMWire *w)
@@ -119,13 +135,29 @@ static bool get_page_place(RAMWire *w, Machine *m, RAMRecord *record, Error **er
     return true;
 }
 
+/* How many pages a run has: all of them must lie inside of the block. */
+static bool get_run_length(RAMWire *w, RAMRecord *record, Error **errp)
+{
+    uint64_t room = (record->block->used_length - record->offset) / TARGET_PAGE_SIZE;
+    record->pages = qemu_get_be32(w->f);
+    if (stream_error(w, errp)) {
+        return false;
+    }
+    if (record->pages == 0 || record->pages > room) {
+        error_setg(errp, "run of %u pages at 0x%" PRIx64 " of RAM block \"%s\", which has room for %" PRIu64,
+                   record->pages, record->offset, record->block->idstr, room);
+        return false;
+    }
+    return true;
+}
+
 bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
 {
     uint64_t head = qemu_get_be64(w->f);
     if (stream_error(w, errp)) {
         return false;
     }
-    *record = (RAMRecord){ .flags = head & FLAGS_MASK, .offset = head & ~FLAGS_MASK };
+    *record = (RAMRecord){ .flags = head & FLAGS_MASK, .offset = head & ~FLAGS_MASK, .pages = 1 };
     switch (record->flags & ~(unsigned)RAM_SAVE_FLAG_CONTINUE) {
     case RAM_SAVE_FLAG_EOS:
     case RAM_SAVE_FLAG_MEM_SIZE:
@@ -138,6 +170,14 @@ bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
         return !stream_error(w, errp);
     case RAM_SAVE_FLAG_PAGE:
         return get_page_place(w, m, record, errp);
+    case RAM_SAVE_FLAG_ZERO | RAM_SAVE_FLAG_GODWIT_RUN:
+        if (!get_page_place(w, m, record, errp) || !get_run_length(w, record, errp)) {
+            return false;
+        }
+        record->fill = qemu_get_byte(w->f);
+        return !stream_error(w, errp);
+    case RAM_SAVE_FLAG_PAGE | RAM_SAVE_FLAG_GODWIT_RUN:
+        return get_page_place(w, m, record, errp) && get_run_length(w, record, errp);
     default:
         error_setg(errp, "RAM record with flags 0x%x, which this machine cannot read", record->flags);
         return false;

@@ -32,6 +32,7 @@ RAMCounters *ram_counters(Machine *m);
 
 /* What the sender of the next run shall do; const from its setup on. All zero: pages go whole. */
 typedef struct RAMSaveConfig {
+    bool runs;                  /* the destination knows runs of pages */
     bool xbzrle;                /* pages that go again are sent as differences */
 } RAMSaveConfig;
 /* Just before savevm_state_setup(), which without it sends pages whole. Migration thread, lock held. */
@@ -73,6 +74,14 @@ typedef struct RAMWire {
 uint64_t ram_wire_put_zero(RAMWire *w, RAMBlock *block, ram_addr_t offset);
 /* The bytes are read from guest RAM when the stream is flushed. */
 uint64_t ram_wire_put_page(RAMWire *w, RAMBlock *block, ram_addr_t offset);
+/* Pages that lie one behind the other, all of zeros or none. Only to a peer that knows MIG_CONFIG_GODWIT_RUNS. */
+typedef struct RAMRun {
+    RAMBlock *block;
+    ram_addr_t offset;
+    uint32_t pages;
+    bool zero;
+} RAMRun;
+uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run);
 uint64_t ram_wire_put_eos(RAMWire *w);
 uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m);
 
@@ -80,6 +89,7 @@ typedef struct RAMRecord {
     unsigned flags;
     RAMBlock *block;            /* ZERO, PAGE */
     ram_addr_t offset;
+    uint32_t pages;             /* ZERO, PAGE: so many from offset on, all inside of the block */
     uint8_t fill;               /* ZERO */
 } RAMRecord;
 /* Reads the next record's head, block and offset checked against this machine. Data follows in f. */

@@ -75,7 +75,7 @@ bool savevm_state_header(QEMUFile *f, Machine *m, const SaveVMOptions *options, 
         qemu_put_byte(f, QEMU_VM_SUBSECTION);
         qemu_put_counted_string(f, MIG_CONFIG_GODWIT);
         qemu_put_be32(f, 1);
-        qemu_put_be32(f, MIG_CONFIG_GODWIT_HANDOVER);
+        qemu_put_be32(f, MIG_CONFIG_GODWIT_HANDOVER | (options->runs ? MIG_CONFIG_GODWIT_RUNS : 0));
     }
     if (options->validate_uuid && m->config->uuid_set) {
         qemu_put_byte(f, QEMU_VM_SUBSECTION);

@@ -39,6 +39,7 @@ void unregister_savevm_live(Machine *m, const char *idstr, void *opaque);
 /* What the sender decides before it starts; const during the run. */
 typedef struct SaveVMOptions {
     bool handover;          /* say in the configuration that Godwit's handover is spoken */
+    bool runs;              /* with handover: RAM may go out as runs of pages */
     bool return_path;       /* send OPEN_RETURN_PATH and a PING */
     bool validate_uuid;     /* send the machine's UUID, which the destination holds against its own */
     bool suppress_vmdesc;

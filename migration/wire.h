@@ -47,6 +47,7 @@ enum {
     RAM_SAVE_FLAG_HOOK = 0x80,
     RAM_SAVE_FLAG_COMPRESS_PAGE = 0x100,
     RAM_SAVE_FLAG_MULTIFD_FLUSH = 0x200,
+    RAM_SAVE_FLAG_GODWIT_RUN = 0x800,   /* with ZERO or PAGE: be32 pages, then u8 fill byte or all pages' bytes */
 };
 
 /* Commands on the stream. */
@@ -72,6 +73,7 @@ enum {
 /* Subsection of the configuration that says "I am Godwit and speak the handover": be32 flags. */
 #define MIG_CONFIG_GODWIT "configuration/godwit"
 #define MIG_CONFIG_GODWIT_HANDOVER 0x1u
+#define MIG_CONFIG_GODWIT_RUNS 0x2u         /* RAM records may be runs of pages; only with HANDOVER */
 /* Subsection of the configuration with validate-uuid: the 16 bytes of the machine's UUID. */
 #define MIG_CONFIG_UUID "configuration/uuid"
 

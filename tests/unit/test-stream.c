@@ -84,8 +84,6 @@ static void fill(Machine *m)
     memset(ram_block_find(m, "side")->host + 100, 0x5a, 5000);
 }
 
-static const SaveVMOptions options = { .return_path = true, .handover = true };
-
 /* A store while the machine is being sent: what the second round is for. */
 static void store(Machine *m, unsigned page, uint8_t value)
 {
@@ -94,12 +92,16 @@ static void store(Machine *m, unsigned page, uint8_t value)
     ram_block_set_dirty(block, page * TARGET_PAGE_SIZE + 17, 1);
 }
 
-static uint8_t *save(Machine *m, size_t *len)
+/* runs: for a destination that knows them. */
+static uint8_t *save(Machine *m, bool runs, size_t *len)
 {
+    const SaveVMOptions options = { .return_path = true, .handover = true, .runs = runs };
+    const RAMSaveConfig ram = { .runs = runs };
     QEMUFile *f = qemu_file_new_memory();
     bool done = false;
     g_assert_true(savevm_state_header(f, m, &options, NULL));
     machine_lock(m);
+    ram_migration_configure(m, &ram);
     g_assert_true(savevm_state_setup(f, m, NULL));
     machine_unlock(m);
     g_assert_cmpuint(savevm_state_pending(m, false), ==, (PAGES + 2) * TARGET_PAGE_SIZE);
@@ -168,7 +170,7 @@ static char *digest(Machine *m)
     return text;
 }
 
-static void test_whole(void)
+static void test_whole(gconstpointer runs)
 {
     Device src = source_device, dst = { .has_extra = true };
     Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
@@ -177,7 +179,7 @@ static void test_whole(void)
     Heard heard = { 0 };
     Error *err = NULL;
     fill(from);
-    g_autofree uint8_t *bytes = save(from, &len);
+    g_autofree uint8_t *bytes = save(from, runs, &len);
     bool ok = load(to, bytes, len, &result, &heard, &err);
     if (!ok) {
         g_error("%s", error_get_pretty(err));
@@ -200,7 +202,7 @@ static void test_whole(void)
 }
 
 /* Cut after each byte: never a success, always an error; and the machine can take the whole stream then. */
-static void test_cut_everywhere(void)
+static void test_cut_everywhere(gconstpointer runs)
 {
     Device src = source_device, dst = { .has_extra = true };
     Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
@@ -208,7 +210,7 @@ static void test_cut_everywhere(void)
     LoadVMResult result;
     Heard heard = { 0 };
     fill(from);
-    g_autofree uint8_t *bytes = save(from, &len);
+    g_autofree uint8_t *bytes = save(from, runs, &len);
     for (size_t cut = 0; cut < len; cut++) {
         /* Inside of a page one cut is like another. */
         if (cut > 2000 && cut + 3000 < len && cut % 97) {
@@ -229,7 +231,7 @@ static void test_cut_everywhere(void)
 }
 
 /* Every byte of the framing bent in several ways: an error or a load, never a crash. */
-static void test_bent_everywhere(void)
+static void test_bent_everywhere(gconstpointer runs)
 {
     Device src = source_device, dst = { .has_extra = true };
     Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
@@ -238,7 +240,7 @@ static void test_bent_everywhere(void)
     Heard heard = { 0 };
     unsigned refused = 0;
     fill(from);
-    g_autofree uint8_t *bytes = save(from, &len);
+    g_autofree uint8_t *bytes = save(from, runs, &len);
     for (size_t at = 0; at < len; at++) {
         if (at > 2000 && at + 3000 < len && at % 61) {
             continue;
@@ -279,7 +281,7 @@ static void test_mismatches(void)
     Machine *from = new_machine(&src, PAGES);
     size_t len;
     fill(from);
-    g_autofree uint8_t *bytes = save(from, &len);
+    g_autofree uint8_t *bytes = save(from, false, &len);
     Machine *small = new_machine(&dst, PAGES - 1);
     expect(small, bytes, len, "Size mismatch: main");
     machine_free(small);
@@ -302,6 +304,42 @@ static void test_mismatches(void)
     machine_free(from);
 }
 
+/* Where text stands in the stream, and behind it a number: its last byte. */
+static uint8_t *number_behind(uint8_t *bytes, size_t len, const char *text)
+{
+    uint8_t *at = memmem(bytes, len, text, strlen(text));
+    g_assert_nonnull(at);
+    return at + strlen(text) + 3;
+}
+
+/* What a run says of its length, and what a sender says of itself, is held against what can be. */
+static void test_bad_runs(void)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
+    size_t len;
+    fill(from);
+    g_autofree uint8_t *bytes = save(from, true, &len);
+    uint8_t *pages = number_behind(bytes + 200, len - 200, "\x04side");
+    g_assert_cmpuint(*pages, ==, 2);
+    *pages = 3;
+    expect(to, bytes, len, "run of 3 pages at 0x0 of RAM block \"side\", which has room for 2");
+    *pages = 0;
+    expect(to, bytes, len, "run of 0 pages");
+    pages[-3] = 0xff;
+    expect(to, bytes, len, "run of 4278190080 pages");
+    pages[-3] = 0;
+    *pages = 2;
+    uint8_t *flags = number_behind(bytes, len, MIG_CONFIG_GODWIT) + 4;
+    g_assert_cmpuint(*flags, ==, MIG_CONFIG_GODWIT_HANDOVER | MIG_CONFIG_GODWIT_RUNS);
+    *flags = MIG_CONFIG_GODWIT_RUNS;
+    expect(to, bytes, len, "flags 0x2");
+    *flags = 4 | MIG_CONFIG_GODWIT_HANDOVER;
+    expect(to, bytes, len, "flags 0x5");
+    machine_free(to);
+    machine_free(from);
+}
+
 static void test_zero_page(void)
 {
     g_autofree uint8_t *page = g_malloc0(TARGET_PAGE_SIZE);
@@ -316,10 +354,14 @@ static void test_zero_page(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/stream/whole", test_whole);
-    g_test_add_func("/stream/cut-everywhere", test_cut_everywhere);
-    g_test_add_func("/stream/bent-everywhere", test_bent_everywhere);
+    g_test_add_data_func("/stream/whole/pages", NULL, test_whole);
+    g_test_add_data_func("/stream/whole/runs", "runs", test_whole);
+    g_test_add_data_func("/stream/cut-everywhere/pages", NULL, test_cut_everywhere);
+    g_test_add_data_func("/stream/cut-everywhere/runs", "runs", test_cut_everywhere);
+    g_test_add_data_func("/stream/bent-everywhere/pages", NULL, test_bent_everywhere);
+    g_test_add_data_func("/stream/bent-everywhere/runs", "runs", test_bent_everywhere);
     g_test_add_func("/stream/mismatches", test_mismatches);
+    g_test_add_func("/stream/bad-runs", test_bad_runs);
     g_test_add_func("/stream/zero-page", test_zero_page);
     return g_test_run();
 }
