@@ -153,6 +153,31 @@ static bool read_flag(ArgReader *r, const HmpArg *arg, Error **errp)
     return read_str(r, arg, errp);
 }
 
+static bool is_flag(const HmpArg *arg)
+{
+    return strcmp(arg->type, "flag") == 0 || strcmp(arg->type, "option") == 0;
+}
+
+/* Flags that stand side by side in the description are given in any order. Moves spec behind them. */
+static bool read_flags(ArgReader *r, const char **spec, Error **errp)
+{
+    const char *first = *spec, *before;
+    HmpArg arg;
+    do {
+        before = r->text;
+        for (const char *at = *spec = first; hmp_next_arg(&at, &arg) && is_flag(&arg); *spec = at) {
+            if (!read_flag(r, &arg, errp)) {
+                return false;
+            }
+        }
+    } while (r->text != before);
+    if (r->text[0] == '-' && g_ascii_isalpha(r->text[1])) {
+        error_setg(errp, "there is no flag '%.*s'", (int)strcspn(r->text, " \t"), r->text);
+        return false;
+    }
+    return true;
+}
+
 static unsigned size_of_letter(char c)
 {
     return c == 'b' ? 1 : c == 'h' ? 2 : c == 'w' ? 4 : c == 'g' || c == 'L' ? 8 : 0;
@@ -215,9 +240,9 @@ static bool read_arg(ArgReader *r, const HmpArg *arg, Error **errp)
 bool hmp_parse_args(HmpCall *call, const HmpCommand *command, const char *text, Error **errp)
 {
     ArgReader r = { .call = call, .text = text };
-    const char *spec = command->args;
+    const char *spec = command->args, *this_one = spec;
     HmpArg arg;
-    while (hmp_next_arg(&spec, &arg)) {
+    for (; hmp_next_arg(&spec, &arg); this_one = spec) {
         r.more = *spec != 0;
         if (strcmp(arg.type, "fmt") == 0) {
             if (!read_format(&r, errp)) {
@@ -226,8 +251,9 @@ bool hmp_parse_args(HmpCall *call, const HmpCommand *command, const char *text, 
             continue;
         }
         r.text = skip_blanks(r.text);
-        if (strcmp(arg.type, "flag") == 0 || strcmp(arg.type, "option") == 0) {
-            if (!read_flag(&r, &arg, errp)) {
+        if (is_flag(&arg)) {
+            spec = this_one;
+            if (!read_flags(&r, &spec, errp)) {
                 return false;
             }
         } else if (*r.text == 0 && arg.optional) {

@@ -24,9 +24,16 @@ static void connection_write(void *opaque, const char *text, size_t len)
     char_write_all(conn->chr, (const uint8_t *)text, len);
 }
 
+static void connection_accept(void *opaque)
+{
+    HmpConnection *conn = opaque;
+    char_accept_input(conn->chr);
+}
+
 static size_t connection_can_receive(void *opaque)
 {
-    return 4096;
+    HmpConnection *conn = opaque;
+    return MIN(hmp_session_room(conn->session), 4096);
 }
 
 /* On a terminal that is shared, nothing is shown before the user turns to the monitor. */
@@ -62,10 +69,13 @@ static void connection_event(void *opaque, ChardevEvent event)
         break;
     case CHR_EVENT_MUX_IN:
         if (conn->greeted) {
-            hmp_session_redraw(conn->session);
+            hmp_session_show(conn->session);
         } else {
             connection_greet(conn);
         }
+        break;
+    case CHR_EVENT_MUX_OUT:
+        hmp_session_hide(conn->session);
         break;
     default:
         break;
@@ -88,11 +98,12 @@ bool monitor_hmp_connect(MonitorHub *hub, Chardev *chr, Error **errp)
         .receive = connection_receive,
         .event = connection_event,
     };
+    static const HmpSessionOps session_ops = { .write = connection_write, .accept = connection_accept };
     Machine *m = monitor_hub_machine(hub);
     HmpConnection *conn = g_new0(HmpConnection, 1);
     conn->chr = chr;
     conn->greet_bh = qemu_bh_new(m->loop, connection_greet, conn);
-    conn->session = hmp_session_new(m, hub, connection_write, conn);
+    conn->session = hmp_session_new(m, hub, &session_ops, conn);
     if (!char_attach(chr, "monitor", &ops, conn, errp)) {
         qemu_bh_delete(conn->greet_bh);
         hmp_session_free(conn->session);

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "monitor/hmp-commands.h"
 #include "monitor/hmp.h"
 #include "system/cpu.h"
 #include "system/machine.h"
@@ -29,16 +30,17 @@ typedef struct HmpContext {
     unsigned cpu_index;         /* the hart that commands mean */
     HmpFormat format;           /* last used by x */
     const GPtrArray *history;   /* of char *, oldest first; NULL without a session */
+    HmpSession *session;        /* NULL: the line stands alone, and nothing can go on after it */
     HmpWrite *write;
     void *opaque;
 } HmpContext;
 
 /* One call of a command. Arguments that were not given are absent. */
-typedef struct HmpCall {
+struct HmpCall {
     HmpContext *ctx;
     json_t *args;
     HmpFormat format;
-} HmpCall;
+};
 
 /*
  * args: words "name:type", with '?' behind an optional one, separated by blanks. Types:
@@ -79,6 +81,17 @@ void hmp_puts(HmpContext *ctx, const char *text);
 void hmp_printf(HmpContext *ctx, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* Prints "Error: …" and frees err; NULL prints nothing. */
 void hmp_report(HmpContext *ctx, Error *err);
+
+/* ---- commands that go on after their line (hmp-session.c) ---- */
+
+typedef struct HmpJob {
+    /* Says how it gets on, five times a second while the session is shown; true: it is done. */
+    bool (*tick)(HmpContext *ctx, void *opaque);
+    void (*interrupt)(HmpContext *ctx, void *opaque);   /* Ctrl-C */
+    void *opaque;                                       /* freed with g_free() */
+} HmpJob;
+/* The prompt comes back when the job is done. Takes opaque. False where nothing can wait. */
+bool hmp_wait(HmpContext *ctx, const HmpJob *job);
 
 /* ---- arguments (hmp-args.c) ---- */
 
@@ -128,73 +141,12 @@ bool hmp_qmp(HmpContext *ctx, const char *command, json_t *args, json_t **ret, E
 
 GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start);
 
-/* ---- commands: hmp-cmds.c, hmp-mem.c, hmp-info.c, hmp-info-hw.c, hmp-snapshot.c ---- */
+/* ---- migrations (hmp-progress.c) ---- */
 
-void hmp_balloon(HmpCall *call);
-void hmp_cont(HmpCall *call);
-void hmp_set_cpu(HmpCall *call);
-void hmp_delvm(HmpCall *call);
-void hmp_device_add(HmpCall *call);
-void hmp_device_del(HmpCall *call);
-void hmp_help(HmpCall *call);
-void hmp_info(HmpCall *call);
-void hmp_loadvm(HmpCall *call);
-void hmp_log(HmpCall *call);
-void hmp_logfile(HmpCall *call);
-void hmp_memsave(HmpCall *call);
-void hmp_netdev_add(HmpCall *call);
-void hmp_netdev_del(HmpCall *call);
-void hmp_nmi(HmpCall *call);
-void hmp_object_add(HmpCall *call);
-void hmp_object_del(HmpCall *call);
-void hmp_pmemsave(HmpCall *call);
-void hmp_print(HmpCall *call);
-void hmp_quit(HmpCall *call);
-void hmp_savevm(HmpCall *call);
-void hmp_screendump(HmpCall *call);
-void hmp_set_link(HmpCall *call);
-void hmp_stop(HmpCall *call);
-void hmp_sum(HmpCall *call);
-void hmp_system_powerdown(HmpCall *call);
-void hmp_system_reset(HmpCall *call);
-void hmp_trace_event(HmpCall *call);
-void hmp_x(HmpCall *call);
-void hmp_xp(HmpCall *call);
-
-/* hmp-migration.c */
-void hmp_announce_self(HmpCall *call);
-void hmp_migrate(HmpCall *call);
-void hmp_migrate_cancel(HmpCall *call);
-void hmp_migrate_continue(HmpCall *call);
-void hmp_migrate_incoming(HmpCall *call);
-void hmp_migrate_set_capability(HmpCall *call);
-void hmp_migrate_set_downtime(HmpCall *call);
-void hmp_migrate_set_parameter(HmpCall *call);
-void hmp_migrate_set_speed(HmpCall *call);
-void hmp_x_migrate_settle(HmpCall *call);
-void hmp_info_migrate(HmpCall *call);
-void hmp_info_migrate_capabilities(HmpCall *call);
-void hmp_info_migrate_parameters(HmpCall *call);
-
-void hmp_info_balloon(HmpCall *call);
-void hmp_info_block(HmpCall *call);
-void hmp_info_blockstats(HmpCall *call);
-void hmp_info_chardev(HmpCall *call);
-void hmp_info_cpus(HmpCall *call);
-void hmp_info_history(HmpCall *call);
-void hmp_info_irq(HmpCall *call);
-void hmp_info_mem(HmpCall *call);
-void hmp_info_mtree(HmpCall *call);
-void hmp_info_name(HmpCall *call);
-void hmp_info_network(HmpCall *call);
-void hmp_info_qom_tree(HmpCall *call);
-void hmp_info_qtree(HmpCall *call);
-void hmp_info_registers(HmpCall *call);
-void hmp_info_roms(HmpCall *call);
-void hmp_info_snapshots(HmpCall *call);
-void hmp_info_status(HmpCall *call);
-void hmp_info_trace_events(HmpCall *call);
-void hmp_info_uuid(HmpCall *call);
-void hmp_info_version(HmpCall *call);
+/* Shows the migration that was just started until it has ended. False where nothing can wait. */
+bool hmp_migrate_wait(HmpContext *ctx);
+/* Bytes for people, such as "37.5 MiB", into text, which it returns. */
+#define HMP_SIZE_TEXT 24
+const char *hmp_size_text(char text[HMP_SIZE_TEXT], double bytes);
 
 #endif

@@ -33,8 +33,8 @@ void hmp_migrate(HmpCall *call)
     if (hmp_bool(call, "-r")) {
         json_object_set_new(args, "resume", json_true());
     }
-    if (run(call, "migrate", args) && !hmp_bool(call, "-d")) {
-        hmp_puts(call->ctx, "The migration has begun; info migrate shows how it goes.\n");
+    if (run(call, "migrate", args) && !hmp_bool(call, "-d") && !hmp_migrate_wait(call->ctx)) {
+        hmp_puts(call->ctx, "The migration has begun; nothing can wait for it here: info migrate shows how it goes.\n");
     }
 }
 

@@ -175,7 +175,7 @@ bool qmp_migrate(QmpContext *ctx, const MigrateArgs *args, Error **errp)
         return false;
     }
     if (args->blk || args->inc) {
-        error_setg(errp, "Disks do not move with the machine: use images that both sides see");
+        error_setg(errp, "Disk migration (blk, inc; -b, -i) is not offered: use images that both sides see");
         return false;
     }
     if (args->resume) {

@@ -6,7 +6,7 @@
  * users of the program's terminal.  What is typed at the end of a line is echoed as it is, so that a
  * script that speaks to a socket sees its own line and nothing else; all other changes rewrite the
  * line with CR and ESC [ K.
- * Invariant: cursor <= text->len <= max.
+ * Invariant: cursor <= text->len <= max; ahead is empty unless the editor is suspended.
  *
  * Keys: printable text, Enter, Backspace, Delete, arrows, Home, End, TAB; Ctrl-A E B F P N to move, D H
  * K U W to delete, C to give the line up, L to draw it again; ESC b, ESC f by words.  Escape sequences
@@ -44,6 +44,8 @@ struct Readline {
     GPtrArray *history;
     guint history_at;       /* entry that is shown; history->len: the new line */
     char *fresh;            /* the new line while an older one is shown */
+    bool suspended;         /* the last line's work goes on */
+    GString *ahead;         /* what was typed meanwhile */
 };
 
 static void put(Readline *rl, const char *text, size_t len)
@@ -311,7 +313,9 @@ static void accept_line(Readline *rl)
         history_add(rl, line);
         rl->ops->line(rl->opaque, line);
     }
-    show_prompt(rl);
+    if (!rl->suspended) {
+        show_prompt(rl);
+    }
 }
 
 static void give_up(Readline *rl)
@@ -452,11 +456,49 @@ static void key(Readline *rl, char c)
     }
 }
 
+static void key_ahead(Readline *rl, char c)
+{
+    if (c == CTRL('C')) {
+        g_string_truncate(rl->ahead, 0);
+        if (rl->ops->interrupt) {
+            rl->ops->interrupt(rl->opaque);
+        }
+    } else if (rl->ahead->len < READLINE_AHEAD_MAX) {
+        g_string_append_c(rl->ahead, c);
+    }
+}
+
 void readline_feed(Readline *rl, const char *buf, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        key(rl, buf[i]);
+        if (rl->suspended) {
+            key_ahead(rl, buf[i]);
+        } else {
+            key(rl, buf[i]);
+        }
     }
+}
+
+/* ---- a line whose work goes on ---- */
+
+void readline_suspend(Readline *rl)
+{
+    rl->suspended = true;
+}
+
+void readline_resume(Readline *rl)
+{
+    GString *ahead = rl->ahead;
+    rl->suspended = false;
+    rl->ahead = g_string_new(NULL);
+    show_prompt(rl);
+    readline_feed(rl, ahead->str, ahead->len);      /* which may suspend it again */
+    g_string_free(ahead, TRUE);
+}
+
+size_t readline_room(const Readline *rl)
+{
+    return READLINE_AHEAD_MAX - rl->ahead->len;
 }
 
 /* ---- life ---- */
@@ -469,6 +511,7 @@ Readline *readline_new(const char *prompt, size_t max, const ReadlineOps *ops, v
     rl->prompt = prompt;
     rl->max = max;
     rl->text = g_string_new(NULL);
+    rl->ahead = g_string_new(NULL);
     rl->history = g_ptr_array_new_with_free_func(g_free);
     return rl;
 }
@@ -476,6 +519,7 @@ Readline *readline_new(const char *prompt, size_t max, const ReadlineOps *ops, v
 void readline_free(Readline *rl)
 {
     g_string_free(rl->text, TRUE);
+    g_string_free(rl->ahead, TRUE);
     g_ptr_array_unref(rl->history);
     g_free(rl->fresh);
     g_free(rl);
@@ -488,4 +532,6 @@ void readline_reset(Readline *rl)
     rl->too_long = false;
     rl->escape = ESCAPE_NONE;
     rl->history_at = rl->history->len;
+    rl->suspended = false;
+    g_string_truncate(rl->ahead, 0);
 }

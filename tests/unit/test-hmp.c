@@ -158,6 +158,10 @@ static void test_lines(void)
     expect(m, "info mem", "No CPU available\r\n");
     expect(m, "cpu 1", "invalid CPU index\r\n");
     expect(m, "print 1 + 1", "0x2\r\n");
+    expect(m, "migrate -i -d -b", "migrate: argument 'uri' is missing\r\n"
+           "Try \"help migrate\" for more information\r\n");
+    expect(m, "migrate -d -x tcp:0:1", "migrate: there is no flag '-x'\r\n"
+           "Try \"help migrate\" for more information\r\n");
     expect(m, "p/d -1", "-1\r\n");
     expect(m, "p/o 8", "010\r\n");
     expect(m, "p/u -1", "18446744073709551615\r\n");
@@ -469,12 +473,65 @@ static void test_echo(void)
     editor_end(&e);
 }
 
+/* "wait" suspends the editor, as a command does that goes on. */
+static void suspending_line(void *opaque, const char *line)
+{
+    Editor *e = opaque;
+    editor_line(e, line);
+    if (strcmp(line, "wait") == 0) {
+        readline_suspend(e->rl);
+    }
+}
+
+static void interrupt(void *opaque)
+{
+    g_string_append(((Editor *)opaque)->screen, "!");
+}
+
+static void keys(Editor *e, const char *text, const char *screen, guint lines)
+{
+    readline_feed(e->rl, text, strlen(text));
+    g_assert_cmpstr(e->screen->str, ==, screen);
+    g_assert_cmpuint(e->lines->len, ==, lines);
+    g_string_truncate(e->screen, 0);
+}
+
+static void test_suspend(void)
+{
+    static const ReadlineOps ops = { editor_write, suspending_line, editor_complete, interrupt };
+    Editor e = { .screen = g_string_new(NULL), .lines = g_ptr_array_new_with_free_func(g_free) };
+    e.rl = readline_new("> ", 40, &ops, &e);
+    g_assert_cmpuint(readline_room(e.rl), ==, READLINE_AHEAD_MAX);
+    keys(&e, "wait\r\na\rwait\rb\rhalf", "wait\r\n", 1);
+    g_assert_cmpuint(readline_room(e.rl), ==, READLINE_AHEAD_MAX - strlen("\na\rwait\rb\rhalf"));
+    readline_resume(e.rl);
+    keys(&e, "x", "> a\r\n> wait\r\n", 3);             /* suspended again: b waits */
+    readline_resume(e.rl);
+    keys(&e, "\r", "> b\r\n> halfx\r\n> ", 5);
+    keys(&e, "wait\rgone\r\003kept\r", "wait\r\n!", 6);  /* Ctrl-C */
+    readline_resume(e.rl);
+    keys(&e, "wait\rgone\r", "> kept\r\n> wait\r\n", 8);
+    readline_reset(e.rl);
+    keys(&e, "c\r", "c\r\n> ", 9);
+    /* What is more than there is room for is lost; nothing else is. */
+    keys(&e, "wait\r", "wait\r\n", 10);
+    for (unsigned i = 0; i < READLINE_AHEAD_MAX + 3; i++) {
+        readline_feed(e.rl, "\r", 1);
+    }
+    g_assert_cmpuint(readline_room(e.rl), ==, 0);
+    readline_resume(e.rl);
+    g_assert_cmpuint(e.lines->len, ==, 10 + READLINE_AHEAD_MAX);
+    editor_end(&e);
+}
+
 /* ---- a session ---- */
 
 static void append_text(void *opaque, const char *text, size_t len)
 {
     g_string_append_len(opaque, text, len);
 }
+
+static const HmpSessionOps screen_ops = { .write = append_text };
 
 static void feed(HmpSession *session, const char *text)
 {
@@ -485,7 +542,7 @@ static void test_session(void)
 {
     Machine *m = bare_machine_new();
     GString *screen = g_string_new(NULL);
-    HmpSession *session = hmp_session_new(m, NULL, append_text, screen);
+    HmpSession *session = hmp_session_new(m, NULL, &screen_ops, screen);
     feed(session, "info name\r");
     g_assert_cmpstr(screen->str, ==, "");
     hmp_session_open(session);
@@ -506,6 +563,21 @@ static void test_session(void)
     hmp_session_free(session);
     g_string_free(screen, TRUE);
     bare_machine_free(m);
+}
+
+static void test_sizes(void)
+{
+    static const struct {
+        double bytes;
+        const char *text;
+    } cases[] = {
+        { 0, "0 KiB" }, { 512, "0.5 KiB" }, { 102400, "100 KiB" }, { 9999.0 * 1024, "9999 KiB" },
+        { 10000.0 * 1024, "9.8 MiB" }, { 240.0 * (1 << 20), "240 MiB" }, { 1e15, "909 TiB" },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char text[HMP_SIZE_TEXT];
+        g_assert_cmpstr(hmp_size_text(text, cases[i].bytes), ==, cases[i].text);
+    }
 }
 
 static void expect_words(HmpContext *ctx, const char *line, const char *words)
@@ -569,7 +641,7 @@ static void test_random(void)
     GRand *rand = g_rand_new_with_seed(g_test_rand_int());
     b->m.runstate = runstate_new(&b->m);
     machine_lock(&b->m);
-    HmpSession *session = hmp_session_new(&b->m, NULL, append_text, screen);
+    HmpSession *session = hmp_session_new(&b->m, NULL, &screen_ops, screen);
     hmp_session_open(session);
     for (int i = 0; i < 20000; i++) {
         g_autoptr(GString) line = g_string_new(NULL);
@@ -636,6 +708,8 @@ int main(int argc, char **argv)
     g_test_add_func("/hmp/info-mem", test_info_mem);
     g_test_add_func("/hmp/readline/editing", test_editing);
     g_test_add_func("/hmp/readline/echo", test_echo);
+    g_test_add_func("/hmp/readline/suspend", test_suspend);
+    g_test_add_func("/hmp/sizes", test_sizes);
     g_test_add_func("/hmp/session", test_session);
     g_test_add_func("/hmp/completion", test_completion);
     g_test_add_func("/hmp/random", test_random);
