@@ -262,7 +262,9 @@ static SocketAddress *socket_of(const char *text)
     if (g_str_has_prefix(text, "unix:")) {
         value = json_pack("{ss ss}", "type", "unix", "path", text + 5);
     } else if (g_str_has_prefix(text, "tcp:") && port > text + 4) {
-        g_autofree char *host = g_strndup(text + 4, (gsize)(port - text - 4));
+        /* The brackets of an IPv6 address belong to the URI. */
+        gsize bracket = text[4] == '[' && port[-1] == ']' ? 1 : 0;
+        g_autofree char *host = g_strndup(text + 4 + bracket, (gsize)(port - text - 4) - 2 * bracket);
         value = json_pack("{ss ss ss}", "type", "inet", "host", host, "port", port + 1);
     }
     if (value) {
