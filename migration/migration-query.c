@@ -59,6 +59,24 @@ static void fill_ram(const MigrationState *s, MigrationInfoData *info)
     info->mbps = per_second > 0 ? per_second * 8 / 1e6 : -1;
 }
 
+static double ratio(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0;
+}
+
+static void fill_xbzrle(const RAMCounters *c, MigrationInfoData *info)
+{
+    info->xbzrle.cache_size = atomic_load(&c->cache_bytes);
+    info->has_xbzrle = info->xbzrle.cache_size > 0;
+    info->xbzrle.bytes = atomic_load(&c->xbzrle_bytes);
+    info->xbzrle.pages = atomic_load(&c->xbzrle_pages);
+    info->xbzrle.misses = atomic_load(&c->xbzrle_misses);
+    info->xbzrle.overflows = atomic_load(&c->xbzrle_overflows);
+    info->xbzrle.miss_rate = ratio(info->xbzrle.misses,
+                                   info->xbzrle.misses + info->xbzrle.pages + info->xbzrle.overflows);
+    info->xbzrle.encoding_rate = ratio(info->xbzrle.pages * TARGET_PAGE_SIZE, info->xbzrle.bytes);
+}
+
 void migration_query(MigrationState *s, MigrationInfoData *info)
 {
     int status = migration_status_now(s);
@@ -77,6 +95,7 @@ void migration_query(MigrationState *s, MigrationInfoData *info)
         fill_times(s, info);
         if (atomic_load(&s->times.active_ns)) {
             fill_ram(s, info);
+            fill_xbzrle(ram_counters(s->machine), info);
         }
     }
     g_mutex_lock(&s->lock);

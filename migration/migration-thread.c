@@ -113,14 +113,24 @@ static void tell_pass(Sender *t)
     }
 }
 
+/* How memory is sent. The cache's size may have changed since the start. */
+static RAMSaveConfig ram_config(const Sender *t)
+{
+    return (RAMSaveConfig) {
+        .runs = t->run->save.runs,
+        .xbzrle = t->run->config.xbzrle,
+        .cache_bytes = migration_uint(t->s->options, "xbzrle-cache-size"),
+    };
+}
+
 static bool setup(Sender *t, Error **errp)
 {
     MigrationRun *run = t->run;
     if (!connect_channel(t, errp) || !savevm_state_header(run->file, t->m, &run->save, errp)) {
         return false;
     }
-    const RAMSaveConfig ram = { .runs = run->save.runs };
     machine_lock(t->m);
+    const RAMSaveConfig ram = ram_config(t);
     ram_migration_configure(t->m, &ram);
     bool ok = savevm_state_setup(run->file, t->m, errp);
     machine_unlock(t->m);
@@ -176,14 +186,13 @@ static double bandwidth(Sender *t, int64_t *round_trip_ns)
 /* For query-migrate: what went out in the last period. */
 static void update_numbers(Sender *t)
 {
-    const RAMCounters *c = ram_counters(t->m);
     int64_t now = migration_now(t->s);
     int64_t elapsed = now - t->numbers_ns;
     if (elapsed < NUMBERS_PERIOD_NS) {
         return;
     }
     uint64_t bytes = qemu_file_get_transferred(t->run->file);
-    uint64_t pages = atomic_load(&c->normal) + atomic_load(&c->duplicate);
+    uint64_t pages = ram_counters_pages(ram_counters(t->m));
     if (t->numbers_ns) {
         double per_second = (double)NS_PER_SECOND / (double)elapsed;
         atomic_store(&t->s->times.bytes_per_second, (uint64_t)((double)(bytes - t->numbers_bytes) * per_second));

@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <inttypes.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -80,13 +81,39 @@ MigrationOptions *migration_options(MigrationState *s)
     return s->options;
 }
 
+bool migration_check_cache_size(MigrationState *s, uint64_t bytes, Error **errp)
+{
+    uint64_t ram = ram_total_bytes(s->machine);
+    const char *fault = bytes > INT64_MAX               ? "is exceeding address space"
+                        : bytes > ram                   ? "exceeds guest ram size"
+                        : bytes < TARGET_PAGE_SIZE      ? "is smaller than page size"
+                        : (bytes & (bytes - 1)) != 0    ? "is no power of two"
+                                                        : NULL;
+    if (fault) {
+        error_setg(errp, "A page cache of %" PRIu64 " bytes %s: it can have %u bytes, or twice that and so on, up to "
+                   "%" PRIu64, bytes, fault, TARGET_PAGE_SIZE, ram);
+    }
+    return !fault;
+}
+
+/* What the table cannot know. */
+static bool check_options(MigrationState *s, const json_t *values, Error **errp)
+{
+    const json_t *size = json_object_get(values, "xbzrle-cache-size");
+    return !json_is_integer(size) || json_integer_value(size) < 0 ||
+           json_integer_value(size) == (json_int_t)migration_uint(s->options, "xbzrle-cache-size") ||
+           migration_check_cache_size(s, (uint64_t)json_integer_value(size), errp);
+}
+
 bool migration_set_options(MigrationState *s, const json_t *values, bool capabilities, Error **errp)
 {
-    if (!migration_options_set(s->options, values, capabilities, migration_is_running(s), errp)) {
+    if (!check_options(s, values, errp) ||
+        !migration_options_set(s->options, values, capabilities, migration_is_running(s), errp)) {
         return false;
     }
     if (s->run) {
         rate_limit_set(s->run->limit, migration_uint(s->options, "max-bandwidth"));
+        ram_migration_set_cache_size(s->machine, migration_uint(s->options, "xbzrle-cache-size"));
     }
     return true;
 }

@@ -30,6 +30,8 @@ const MigrationOption migration_option_table[] = {
     { "zero-blocks", MIG_OPT_CAP, 0, 1, 0, NULL, false, true, NULL, "no effect" },
     { "auto-converge", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
       "slow the harts down while they dirty memory faster than it can be sent" },
+    { "xbzrle", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
+      "send a page that goes again as its difference from what the destination has" },
 
     { "max-bandwidth", MIG_OPT_SIZE, 0, INT64_MAX, 128 * MIB, "bytes/s", true, false, NULL,
       "what a migration may send while the machine runs; 0 is no limit" },
@@ -54,6 +56,8 @@ const MigrationOption migration_option_table[] = {
       "auto-converge: what the harts are slowed down by at most", "cpu-throttle-initial" },
     { "cpu-throttle-tailslow", MIG_OPT_BOOL, 0, 1, 0, "", true, false, NULL,
       "auto-converge: near the end, add no more than what seems to be needed" },
+    { "xbzrle-cache-size", MIG_OPT_SIZE, 4096, INT64_MAX, 64 * MIB, "bytes", true, false, NULL,
+      "xbzrle: memory for the pages that the destination has; a power of two, at most guest memory" },
     { "tls-creds", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
     { "tls-hostname", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
     { "tls-authz", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
@@ -182,6 +186,7 @@ MigrationConfig migration_config_from(const MigrationOptions *o)
         .pause_before_switchover = migration_cap(o, "pause-before-switchover"),
         .validate_uuid = migration_cap(o, "validate-uuid"),
         .auto_converge = migration_cap(o, "auto-converge"),
+        .xbzrle = migration_cap(o, "xbzrle"),
     };
 }
 

@@ -33,6 +33,7 @@ typedef struct RAMSender {
 
 extern const RAMSender ram_sender_plain;        /* ram-save.c */
 extern const RAMSender ram_sender_runs;         /* ram-runs.c */
+extern const RAMSender ram_sender_xbzrle;       /* ram-xbzrle.c */
 
 /* Machine.ram_migration; lives as long as the machine. */
 struct RAMMigration {
@@ -41,6 +42,7 @@ struct RAMMigration {
     RAMSaveConfig config;       /* of the next or present run; plain after each */
     const RAMSender *sender;    /* with sender_state: between save_setup and save_cleanup */
     void *sender_state;
+    _Atomic uint64_t cache_bytes;   /* xbzrle: the size that is wanted now */
     bool bulk;                  /* the first round: nothing has been sent twice yet */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
     int64_t last_sync_ns;       /* for the dirty rate */

@@ -12,6 +12,7 @@
 
 #include "migration/ram-internal.h"
 #include "migration/wire.h"
+#include "migration/xbzrle.h"
 #include "system/machine.h"
 
 static void place_fill(const RAMRecord *record)
@@ -27,16 +28,38 @@ static void place_fill(const RAMRecord *record)
 bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp)
 {
     RAMMigration *r = opaque;
-    RAMCounters *c = &r->counters;
-    uint64_t total = 0;
-    for (RAMBlock *block = ram_block_first(r->machine); block; block = block->next) {
-        total += block->used_length;
-    }
-    atomic_store(&c->total, total);
-    atomic_store(&c->transferred, 0);
-    atomic_store(&c->duplicate, 0);
-    atomic_store(&c->normal, 0);
+    ram_counters_reset(&r->counters);
+    atomic_store(&r->counters.total, ram_total_bytes(r->machine));
     r->loaded_block = NULL;
+    return true;
+}
+
+/* False, with *errp set, if the stream has ended inside of a page. */
+static bool page_is_whole(QEMUFile *f, const RAMRecord *record, Error **errp)
+{
+    if (qemu_file_get_error(f)) {
+        error_setg(errp, "page at 0x%" G_GINT64_MODIFIER "x of RAM block \"%s\": %s", record->offset,
+                   record->block->idstr, error_get_pretty(qemu_file_get_error(f)));
+        return false;
+    }
+    return true;
+}
+
+/* What is in RAM is what the sender has compared with. */
+static bool load_difference(RAMMigration *r, QEMUFile *f, const RAMRecord *record, Error **errp)
+{
+    uint8_t delta[TARGET_PAGE_SIZE];
+    qemu_get_buffer(f, delta, record->length);
+    if (!page_is_whole(f, record, errp)) {
+        return false;
+    }
+    if (!xbzrle_decode(delta, record->length, record->block->host + record->offset, errp)) {
+        error_prepend(errp, "page at 0x%" G_GINT64_MODIFIER "x of RAM block \"%s\": ", record->offset,
+                      record->block->idstr);
+        return false;
+    }
+    ram_count(&r->counters.xbzrle_pages, 1);
+    ram_count(&r->counters.xbzrle_bytes, record->length);
     return true;
 }
 
@@ -52,10 +75,11 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
         ram_count(&r->counters.duplicate, record->pages);
         return true;
     }
+    if (record->flags & RAM_SAVE_FLAG_XBZRLE) {
+        return load_difference(r, f, record, errp);
+    }
     qemu_get_buffer(f, record->block->host + record->offset, (size_t)record->pages * TARGET_PAGE_SIZE);
-    if (qemu_file_get_error(f)) {
-        error_setg(errp, "page at 0x%" G_GINT64_MODIFIER "x of RAM block \"%s\": %s", record->offset,
-                   record->block->idstr, error_get_pretty(qemu_file_get_error(f)));
+    if (!page_is_whole(f, record, errp)) {
         return false;
     }
     ram_count(&r->counters.normal, record->pages);

@@ -93,7 +93,7 @@ const RAMSender ram_sender_plain = {
 
 static const RAMSender *choose_sender(const RAMSaveConfig *config)
 {
-    return config->runs ? &ram_sender_runs : &ram_sender_plain;
+    return config->xbzrle ? &ram_sender_xbzrle : config->runs ? &ram_sender_runs : &ram_sender_plain;
 }
 
 static bool stream_is_good(QEMUFile *f, Error **errp)
@@ -110,11 +110,7 @@ bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp)
     RAMMigration *r = opaque;
     RAMWire w = { .f = f };
     RAMCounters *c = &r->counters;
-    _Atomic uint64_t *const all[] = { &c->transferred, &c->duplicate, &c->normal, &c->dirty_sync_count,
-                                      &c->dirty_pages_rate, &c->downtime_bytes };
-    for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
-        set(all[i], 0);
-    }
+    ram_counters_reset(c);
     r->stopped = false;
     r->bulk = true;
     r->sender = choose_sender(&r->config);

@@ -6,6 +6,7 @@
  * Wire format: be64 offset | flags; without CONTINUE u8 length and the block's idstr; then
  *   ZERO      u8 fill byte
  *   PAGE      the page
+ *   XBZRLE    u8 1, be16 length, delta (xbzrle.c)
  *   MEM_SIZE  (offset is the number of bytes of all blocks) for each block: u8 length, idstr, be64 bytes
  *   EOS       nothing; ends the payload of every RAM section
  *   RUN       beside ZERO or PAGE, between two Godwits: be32 number of pages that follow each other, then the
@@ -21,6 +22,8 @@
 #include "system/machine.h"
 
 #define FLAGS_MASK ((uint64_t)TARGET_PAGE_SIZE - 1)
+/* The one encoding that there is, named in each XBZRLE record. */
+#define XBZRLE_ENCODING 1
 
 /* ---- put ---- */
 
@@ -45,9 +48,24 @@ uint64_t ram_wire_put_zero(RAMWire *w, RAMBlock *block, ram_addr_t offset)
 
 uint64_t ram_wire_put_page(RAMWire *w, RAMBlock *block, ram_addr_t offset)
 {
-    uint64_t bytes = put_head(w, block, offset, RAM_SAVE_FLAG_PAGE);
-    qemu_put_page_ref(w->f, block->host + offset, TARGET_PAGE_SIZE);
-    return bytes + TARGET_PAGE_SIZE;
+    return ram_wire_put_page_bytes(w, block, offset, block->host + offset);
+}
+
+uint64_t ram_wire_put_page_bytes(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *bytes)
+{
+    uint64_t head = put_head(w, block, offset, RAM_SAVE_FLAG_PAGE);
+    qemu_put_page_ref(w->f, bytes, TARGET_PAGE_SIZE);
+    return head + TARGET_PAGE_SIZE;
+}
+
+uint64_t ram_wire_put_xbzrle(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *delta,
+                             uint16_t len)
+{
+    uint64_t head = put_head(w, block, offset, RAM_SAVE_FLAG_XBZRLE);
+    qemu_put_byte(w->f, XBZRLE_ENCODING);
+    qemu_put_be16(w->f, len);
+    qemu_put_buffer(w->f, delta, len);
+    return head + 3 + len;
 }
 
 uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run)
@@ -73,11 +91,8 @@ uint64_t ram_wire_put_eos(RAMWire *w)
 
 uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m)
 {
-    uint64_t total = 0, bytes = 8;
-    for (RAMBlock *block = ram_block_first(m); block; block = block->next) {
-        total += block->used_length;
-    }
-    qemu_put_be64(w->f, total | RAM_SAVE_FLAG_MEM_SIZE);
+    uint64_t bytes = 8;
+    qemu_put_be64(w->f, ram_total_bytes(m) | RAM_SAVE_FLAG_MEM_SIZE);
     for (RAMBlock *block = ram_block_first(m); block; block = block->next) {
         qemu_put_counted_string(w->f, block->idstr);
         qemu_put_be64(w->f, block->used_length);
@@ -151,6 +166,22 @@ static bool get_run_length(RAMWire *w, RAMRecord *record, Error **errp)
     return true;
 }
 
+static bool get_xbzrle_length(RAMWire *w, RAMRecord *record, Error **errp)
+{
+    unsigned encoding = qemu_get_byte(w->f);
+    record->length = qemu_get_be16(w->f);
+    if (stream_error(w, errp)) {
+        return false;
+    }
+    if (encoding != XBZRLE_ENCODING || record->length > TARGET_PAGE_SIZE) {
+        error_setg(errp, "page at 0x%" PRIx64 " of RAM block \"%s\": a delta of encoding %u and %u bytes; "
+                   "expected are encoding %d and at most %u bytes", record->offset, record->block->idstr,
+                   encoding, record->length, XBZRLE_ENCODING, TARGET_PAGE_SIZE);
+        return false;
+    }
+    return true;
+}
+
 bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
 {
     uint64_t head = qemu_get_be64(w->f);
@@ -178,6 +209,8 @@ bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
         return !stream_error(w, errp);
     case RAM_SAVE_FLAG_PAGE | RAM_SAVE_FLAG_GODWIT_RUN:
         return get_page_place(w, m, record, errp) && get_run_length(w, record, errp);
+    case RAM_SAVE_FLAG_XBZRLE:
+        return get_page_place(w, m, record, errp) && get_xbzrle_length(w, record, errp);
     default:
         error_setg(errp, "RAM record with flags 0x%x, which this machine cannot read", record->flags);
         return false;

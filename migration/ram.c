@@ -27,6 +27,32 @@ void ram_migration_configure(Machine *m, const RAMSaveConfig *config)
     m->ram_migration->config = *config;
 }
 
+uint64_t ram_total_bytes(Machine *m)
+{
+    uint64_t total = 0;
+    for (RAMBlock *block = ram_block_first(m); block; block = block->next) {
+        total += block->used_length;
+    }
+    return total;
+}
+
+void ram_counters_reset(RAMCounters *c)
+{
+    _Atomic uint64_t *const all[] = {
+        &c->transferred, &c->duplicate, &c->normal, &c->dirty_sync_count, &c->dirty_pages_rate,
+        &c->downtime_bytes, &c->cache_bytes, &c->xbzrle_pages, &c->xbzrle_bytes, &c->xbzrle_misses,
+        &c->xbzrle_overflows,
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
+        atomic_store(all[i], 0);
+    }
+}
+
+uint64_t ram_counters_pages(const RAMCounters *c)
+{
+    return atomic_load(&c->normal) + atomic_load(&c->duplicate) + atomic_load(&c->xbzrle_pages);
+}
+
 static const SaveVMHandlers ram_handlers = {
     .save_setup = ram_save_setup,
     .save_live_iterate = ram_save_iterate,

@@ -26,7 +26,16 @@ typedef struct RAMCounters {
     _Atomic uint64_t dirty_pages_rate;  /* pages a second, between the last two syncs */
     _Atomic uint64_t total;             /* bytes of guest RAM */
     _Atomic uint64_t downtime_bytes;    /* sent while the machine stood still */
+    _Atomic uint64_t cache_bytes;       /* xbzrle: size of the cache; 0: there is none */
+    _Atomic uint64_t xbzrle_pages;      /* sent as differences, those without any included */
+    _Atomic uint64_t xbzrle_bytes;      /* on the stream, for those */
+    _Atomic uint64_t xbzrle_misses;     /* pages that were not in the cache */
+    _Atomic uint64_t xbzrle_overflows;  /* pages whose difference was no gain */
 } RAMCounters;
+/* All but total, remaining and the marks of the machine back to 0: a run begins. */
+void ram_counters_reset(RAMCounters *c);
+/* Pages that have been dealt with, in whatever way. */
+uint64_t ram_counters_pages(const RAMCounters *c);
 /* This machine's; valid from registration on. */
 RAMCounters *ram_counters(Machine *m);
 
@@ -34,9 +43,14 @@ RAMCounters *ram_counters(Machine *m);
 typedef struct RAMSaveConfig {
     bool runs;                  /* the destination knows runs of pages */
     bool xbzrle;                /* pages that go again are sent as differences */
+    uint64_t cache_bytes;       /* xbzrle: a power of two, at least a page */
 } RAMSaveConfig;
 /* Just before savevm_state_setup(), which without it sends pages whole. Migration thread, lock held. */
 void ram_migration_configure(Machine *m, const RAMSaveConfig *config);
+/* xbzrle: the cache's size from now on, in a run that goes on. As cache_bytes. Any thread. */
+void ram_migration_set_cache_size(Machine *m, uint64_t bytes);
+/* Bytes of all RAM blocks. Lock held. */
+uint64_t ram_total_bytes(Machine *m);
 
 /* Registers RAM as a live section of m; undone before the machine is freed. Lock held. */
 bool ram_mig_register(Machine *m, Error **errp);
@@ -82,15 +96,20 @@ typedef struct RAMRun {
     bool zero;
 } RAMRun;
 uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run);
+/* As above, but the bytes are those at `bytes`, which stay what they are until the stream is flushed. */
+uint64_t ram_wire_put_page_bytes(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *bytes);
+uint64_t ram_wire_put_xbzrle(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *delta,
+                             uint16_t len);
 uint64_t ram_wire_put_eos(RAMWire *w);
 uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m);
 
 typedef struct RAMRecord {
     unsigned flags;
-    RAMBlock *block;            /* ZERO, PAGE */
+    RAMBlock *block;            /* of a page */
     ram_addr_t offset;
     uint32_t pages;             /* ZERO, PAGE: so many from offset on, all inside of the block */
     uint8_t fill;               /* ZERO */
+    uint16_t length;            /* XBZRLE: of the delta, at most a page */
 } RAMRecord;
 /* Reads the next record's head, block and offset checked against this machine. Data follows in f. */
 bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp);

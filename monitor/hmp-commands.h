@@ -47,11 +47,13 @@ void hmp_migrate_cancel(HmpCall *call);
 void hmp_migrate_continue(HmpCall *call);
 void hmp_migrate_incoming(HmpCall *call);
 void hmp_migrate_set_capability(HmpCall *call);
+void hmp_migrate_set_cache_size(HmpCall *call);
 void hmp_migrate_set_downtime(HmpCall *call);
 void hmp_migrate_set_parameter(HmpCall *call);
 void hmp_migrate_set_speed(HmpCall *call);
 void hmp_x_migrate_settle(HmpCall *call);
 void hmp_info_migrate(HmpCall *call);
+void hmp_info_migrate_cache_size(HmpCall *call);
 void hmp_info_migrate_capabilities(HmpCall *call);
 void hmp_info_migrate_parameters(HmpCall *call);
 

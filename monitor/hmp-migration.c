@@ -121,6 +121,11 @@ void hmp_migrate_set_downtime(HmpCall *call)
     run(call, "migrate_set_downtime", json_pack("{so}", "value", value ? value : json_integer(-1)));
 }
 
+void hmp_migrate_set_cache_size(HmpCall *call)
+{
+    run(call, "migrate-set-cache-size", json_incref(call->args));
+}
+
 void hmp_announce_self(HmpCall *call)
 {
     run(call, "announce-self", NULL);
@@ -161,8 +166,18 @@ static void print_ram(HmpContext *ctx, const MigrationInfoData *d)
     }
 }
 
-/* What matters comes first; the lines are those that scripts look for. */
-static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running)
+static void print_xbzrle(HmpContext *ctx, const MigrationInfoData *d)
+{
+    hmp_printf(ctx, "cache size: %" PRIu64 " bytes\n", d->xbzrle.cache_size);
+    hmp_printf(ctx, "xbzrle transferred: %" PRIu64 " kbytes\n", d->xbzrle.bytes >> 10);
+    hmp_printf(ctx, "xbzrle pages: %" PRIu64 " pages\n", d->xbzrle.pages);
+    hmp_printf(ctx, "xbzrle cache miss: %" PRIu64 " pages\n", d->xbzrle.misses);
+    hmp_printf(ctx, "xbzrle cache miss rate: %0.2f\n", d->xbzrle.miss_rate);
+    hmp_printf(ctx, "xbzrle encoding rate: %0.2f\n", d->xbzrle.encoding_rate);
+    hmp_printf(ctx, "xbzrle overflow: %" PRIu64 "\n", d->xbzrle.overflows);
+}
+
+static void print_info(HmpContext *ctx, const MigrationInfoData *d)
 {
     static const char *const handovers[] = { NULL, "confirmed", "unconfirmed", "in doubt" };
     hmp_printf(ctx, "Migration status: %s", migration_status_name(d->status));
@@ -172,11 +187,6 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running
     }
     if (handovers[d->handover]) {
         hmp_printf(ctx, "handover: %s\n", handovers[d->handover]);
-    }
-    if (running && d->has_ram) {
-        hmp_puts(ctx, "progress: ");
-        hmp_print_progress(ctx, d);
-        hmp_puts(ctx, "\n");
     }
     print_ms(ctx, "total time", d->total_time_ms);
     print_ms(ctx, "expected downtime", d->downtime_ms >= 0 ? -1 : d->expected_downtime_ms);
@@ -191,6 +201,9 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running
     if (d->has_ram) {
         print_ram(ctx, d);
     }
+    if (d->has_xbzrle) {
+        print_xbzrle(ctx, d);
+    }
 }
 
 void hmp_info_migrate(HmpCall *call)
@@ -204,20 +217,9 @@ void hmp_info_migrate(HmpCall *call)
         hmp_printf(call->ctx, "blocked: %s\n", *reason);
     }
     if (data.status != MIGRATION_STATUS_NONE) {
-        print_info(call->ctx, &data, migration_is_running(call->ctx->machine->migration));
+        print_info(call->ctx, &data);
     }
     migration_info_clear(&data);
-}
-
-/* "max-bandwidth: 134217728 bytes/s (128 MiB)" */
-static void print_number(HmpContext *ctx, const MigrationOption *option, json_int_t value)
-{
-    char size[HMP_SIZE_TEXT];
-    hmp_printf(ctx, "%s: %" JSON_INTEGER_FORMAT "%s%s", option->name, value, *option->unit ? " " : "", option->unit);
-    if (option->type == MIG_OPT_SIZE && value) {
-        hmp_printf(ctx, " (%s)", hmp_size_text(size, (double)value));
-    }
-    hmp_puts(ctx, "\n");
 }
 
 static void print_options(HmpCall *call, bool capabilities)
@@ -233,7 +235,8 @@ static void print_options(HmpCall *call, bool capabilities)
         } else if (json_is_string(value)) {
             hmp_printf(call->ctx, "%s: '%s'\n", name, json_string_value(value));
         } else {
-            print_number(call->ctx, option, json_integer_value(value));
+            hmp_printf(call->ctx, "%s: %" JSON_INTEGER_FORMAT "%s%s\n", name, json_integer_value(value),
+                       *option->unit ? " " : "", option->unit);
         }
     }
     json_decref(values);
@@ -247,4 +250,13 @@ void hmp_info_migrate_capabilities(HmpCall *call)
 void hmp_info_migrate_parameters(HmpCall *call)
 {
     print_options(call, false);
+}
+
+void hmp_info_migrate_cache_size(HmpCall *call)
+{
+    MigrationState *s = call->ctx->machine->migration;
+    if (s) {
+        hmp_printf(call->ctx, "xbzrle cache size: %" PRIu64 " kbytes\n",
+                   migration_uint(migration_options(s), "xbzrle-cache-size") >> 10);
+    }
 }

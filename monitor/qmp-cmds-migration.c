@@ -138,6 +138,25 @@ bool qmp_migrate_set_downtime(QmpContext *ctx, const MigrateSetDowntimeArgs *arg
     return set_one(ctx, "downtime-limit", json_integer((json_int_t)round(args->value * 1000)), errp);
 }
 
+/* As of old, a size between two powers of two means the lower one. */
+bool qmp_migrate_set_cache_size(QmpContext *ctx, const MigrateSetCacheSizeArgs *args, Error **errp)
+{
+    MigrationState *s = state_of(ctx, errp);
+    uint64_t size = args->value;
+    while ((size & (size - 1)) != 0) {
+        size &= size - 1;
+    }
+    return s && migration_check_cache_size(s, args->value > INT64_MAX ? args->value : size, errp) &&
+           set_one(ctx, "xbzrle-cache-size", json_integer((json_int_t)size), errp);
+}
+
+bool qmp_query_migrate_cache_size(QmpContext *ctx, uint64_t *ret, Error **errp)
+{
+    MigrationState *s = state_of(ctx, errp);
+    *ret = s ? migration_uint(migration_options(s), "xbzrle-cache-size") : 0;
+    return s != NULL;
+}
+
 /* ------------------------------------------------------------------ start, cancel, … */
 
 /* The address, and in *fd the descriptor that fd:NAME means. */
@@ -253,6 +272,21 @@ static MigrationStats *ram_of(const MigrationInfoData *data)
     return ram;
 }
 
+static XBZRLECacheStats *xbzrle_of(const MigrationInfoData *data)
+{
+    XBZRLECacheStats *stats = g_new0(XBZRLECacheStats, 1);
+    *stats = (XBZRLECacheStats) {
+        .cache_size = data->xbzrle.cache_size,
+        .bytes = (int64_t)data->xbzrle.bytes,
+        .pages = (int64_t)data->xbzrle.pages,
+        .cache_miss = (int64_t)data->xbzrle.misses,
+        .cache_miss_rate = data->xbzrle.miss_rate,
+        .encoding_rate = data->xbzrle.encoding_rate,
+        .overflow = (int64_t)data->xbzrle.overflows,
+    };
+    return stats;
+}
+
 /* "tcp:HOST:PORT" or "unix:PATH" as a SocketAddress; NULL for what is no socket. */
 static SocketAddress *socket_of(const char *text)
 {
@@ -262,9 +296,7 @@ static SocketAddress *socket_of(const char *text)
     if (g_str_has_prefix(text, "unix:")) {
         value = json_pack("{ss ss}", "type", "unix", "path", text + 5);
     } else if (g_str_has_prefix(text, "tcp:") && port > text + 4) {
-        /* The brackets of an IPv6 address belong to the URI. */
-        gsize bracket = text[4] == '[' && port[-1] == ']' ? 1 : 0;
-        g_autofree char *host = g_strndup(text + 4 + bracket, (gsize)(port - text - 4) - 2 * bracket);
+        g_autofree char *host = g_strndup(text + 4, (gsize)(port - text - 4));
         value = json_pack("{ss ss ss}", "type", "inet", "host", host, "port", port + 1);
     }
     if (value) {
@@ -297,6 +329,7 @@ bool qmp_query_migrate(QmpContext *ctx, MigrationInfo **ret, Error **errp)
     info->has_status = once;
     info->status = data.status;
     info->ram = data.has_ram ? ram_of(&data) : NULL;
+    info->xbzrle_cache = data.has_xbzrle ? xbzrle_of(&data) : NULL;
     info->has_total_time = data.total_time_ms >= 0;
     info->total_time = data.total_time_ms;
     info->has_setup_time = data.setup_time_ms >= 0;

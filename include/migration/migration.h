@@ -96,6 +96,8 @@ bool migration_incoming_defer(MigrationState *s, Error **errp);
 MigrationOptions *migration_options(MigrationState *s);
 /* As migration_options_set(). */
 bool migration_set_options(MigrationState *s, const json_t *values, bool capabilities, Error **errp);
+/* False, with *errp set, if xbzrle's cache cannot have that size. */
+bool migration_check_cache_size(MigrationState *s, uint64_t bytes, Error **errp);
 bool migration_is_running(const MigrationState *s);
 
 /* Everything that query-migrate shows; strings owned by the caller (migration_info_clear). */
@@ -108,6 +110,11 @@ typedef struct MigrationInfoData {
     uint64_t transferred, remaining, total, duplicate, normal, normal_bytes, dirty_pages_rate,
         dirty_sync_count, precopy_bytes, downtime_bytes, pages_per_second;
     double mbps;                    /* negative: not known yet */
+    bool has_xbzrle;
+    struct {
+        uint64_t cache_size, bytes, pages, misses, overflows;
+        double miss_rate, encoding_rate;        /* 0: not known yet */
+    } xbzrle;
     char *error_desc;
     char *hint;                 /* why it does not converge, or did not to its end; NULL: no such thing */
     char **blocked_reasons;         /* NULL-terminated or NULL */

@@ -99,7 +99,7 @@ static void test_refused(void)
     refuse(o, "{\"announce-rounds\": 1001}", false, false, "1000");
     refuse(o, "{\"tls-creds\": \"tls0\"}", false, false, "no TLS");
     refuse(o, "{\"tls-creds\": 7}", false, false, "no TLS");
-    refuse(o, "{\"xbzrle\": true}", true, false, "no migration capability 'xbzrle'");
+    refuse(o, "{\"teleport\": true}", true, false, "no migration capability 'teleport'");
     refuse(o, "{\"events\": true}", false, false, "no migration parameter 'events'");
     refuse(o, "{\"max-bandwidth\": 1}", true, false, "no migration capability 'max-bandwidth'");
     refuse(o, "{\"events\": 1}", true, false, "true or false");
