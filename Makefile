@@ -23,7 +23,9 @@ ROOMS := util qapi io system migration monitor cli chardev $(patsubst %/,%,$(wil
 	block net ui
 
 # feature:file without .c.  A pair of which only one half exists yet is fine.
-FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc VNC:ui/vnc-client PNG:ui/png ZSTD:hw/core/unzstd
+FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc VNC:ui/vnc-client PNG:ui/png ZSTD:hw/core/unzstd \
+	FABRIC:migration/rdma FABRIC:migration/rdma-library FABRIC:migration/rdma-endpoint \
+	FABRIC:migration/rdma-channel FABRIC:migration/rdma-direct
 
 feature_drop = $(if $(filter y,$(CONFIG_$(1))),$(2)-off.c,$(2).c)
 DROPPED := $(foreach f,$(FEATURES),$(call feature_drop,$(word 1,$(subst :, ,$f)),$(word 2,$(subst :, ,$f))))

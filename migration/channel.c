@@ -50,12 +50,21 @@ static bool not_built(const MigrationTransport *t, Error **errp)
 
 /* ---- addresses ---- */
 
+/* What follows "scheme:", or NULL. */
+static const char *behind_scheme(const char *uri, const char *scheme)
+{
+    size_t len = scheme ? strlen(scheme) : 0;
+    return len && strncmp(uri, scheme, len) == 0 && uri[len] == ':' ? uri + len + 1 : NULL;
+}
+
 static const MigrationTransport *find_scheme(const char *uri, const char **rest)
 {
     for (const MigrationTransport *const *t = migration_transports; *t; t++) {
-        size_t len = strlen((*t)->scheme);
-        if (strncmp(uri, (*t)->scheme, len) == 0 && uri[len] == ':') {
-            *rest = uri + len + 1;
+        *rest = behind_scheme(uri, (*t)->scheme);
+        if (!*rest) {
+            *rest = behind_scheme(uri, (*t)->old_scheme);
+        }
+        if (*rest) {
             return *t;
         }
     }
@@ -86,12 +95,12 @@ static const MigrationTransport *find_addr(const json_t *addr, Error **errp)
         }
     }
     if (!transport) {
-        error_setg(errp, "'channels': 'addr' has no 'transport'; it is socket, exec or file");
+        error_setg(errp, "'channels': 'addr' has no 'transport'; it is socket, exec, file or rdma");
     } else if (strcmp(transport, "socket") == 0) {
         error_setg(errp, "'channels': socket type '%.40s' is not known; it is inet, unix or fd",
                    type ? type : "");
     } else {
-        error_setg(errp, "'channels': transport '%.40s' is not known; it is socket, exec or file", transport);
+        error_setg(errp, "'channels': transport '%.40s' is not known; it is socket, exec, file or rdma", transport);
     }
     return NULL;
 }

@@ -7,4 +7,8 @@
  */
 #include "migration/channel-internal.h"
 
-const MigrationTransport migration_transport_rdma = { .scheme = "rdma", .transport = "rdma" };
+const MigrationTransport migration_transport_rdma = {
+    .scheme = "rdma",
+    .old_scheme = "x-rdma",
+    .transport = "rdma",
+};

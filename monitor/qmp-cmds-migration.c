@@ -287,16 +287,17 @@ static XBZRLECacheStats *xbzrle_of(const MigrationInfoData *data)
     return stats;
 }
 
-/* "tcp:HOST:PORT" or "unix:PATH" as a SocketAddress; NULL for what is no socket. */
+/* "tcp:HOST:PORT", "rdma:HOST:PORT" or "unix:PATH" as a SocketAddress; NULL for what is none. */
 static SocketAddress *socket_of(const char *text)
 {
     SocketAddress *address = NULL;
     json_t *value = NULL;
-    const char *port = strrchr(text, ':');
+    const char *host_part = strchr(text, ':') + 1, *port = strrchr(text, ':');
+    bool inet = g_str_has_prefix(text, "tcp:") || g_str_has_prefix(text, "rdma:");
     if (g_str_has_prefix(text, "unix:")) {
         value = json_pack("{ss ss}", "type", "unix", "path", text + 5);
-    } else if (g_str_has_prefix(text, "tcp:") && port > text + 4) {
-        g_autofree char *host = g_strndup(text + 4, (gsize)(port - text - 4));
+    } else if (inet && port > host_part) {
+        g_autofree char *host = g_strndup(host_part, (gsize)(port - host_part));
         value = json_pack("{ss ss ss}", "type", "inet", "host", host, "port", port + 1);
     }
     if (value) {

@@ -22,6 +22,7 @@ typedef struct Machine Machine;
 typedef struct MigrationChannel MigrationChannel;
 typedef struct MigrationListener MigrationListener;
 typedef struct MigrationTransport MigrationTransport;
+typedef struct MigrationDirectOps MigrationDirectOps;
 
 /* ---- a channel ---- */
 
@@ -46,6 +47,7 @@ struct MigrationChannel {
     bool two_way;           /* there is a way back: one thread may read while another writes */
     bool file_like;         /* bytes end up in a file or child; nobody answers */
     bool finished;          /* by migration_channel_finish() */
+    const MigrationDirectOps *direct;   /* writes into the peer's memory (direct.h); NULL: it cannot */
 };
 
 /*
@@ -70,7 +72,7 @@ MigrationChannel *migration_channel_new_fds(const char *name, int read_fd, int w
 
 /*
  * An address, parsed and checked but not opened. uri is "tcp:HOST:PORT[,to=N][,ipv4=on|off][,ipv6=on|off]",
- * "unix:PATH", "exec:COMMAND", "fd:NAME-OR-NUMBER", "file:PATH[,offset=N]"; channels is the `channels`
+ * "unix:PATH", "exec:COMMAND", "fd:NAME-OR-NUMBER", "file:PATH[,offset=N]", "rdma:HOST:PORT"; channels is the `channels`
  * argument of `migrate`. Exactly one is given, the other is NULL. The error names what is wrong, and for an
  * unknown protocol the transports that there are.
  */
@@ -94,6 +96,7 @@ typedef struct MigrationConnectContext {
 
 struct MigrationTransport {
     const char *scheme;     /* "tcp" of a URI */
+    const char *old_scheme; /* what it was called before; NULL: nothing */
     const char *transport;  /* "socket" and "inet" of a `channels` argument */
     const char *type;       /* NULL where there is none */
     /* Splits what follows "scheme:" into args. */

@@ -144,10 +144,12 @@ class Move:
 
     def listen(self, transport):
         """Lets the destination wait; the source's URI is in self.uri."""
-        if transport == 'tcp':
-            self.dst.qmp('migrate-incoming', uri='tcp:127.0.0.1:0', exit_on_error=False)
+        if transport in ('tcp', 'rdma', 'rdma6'):
+            scheme = transport[:4] if transport != 'tcp' else transport
+            host = '[::1]' if transport == 'rdma6' else '127.0.0.1'
+            self.dst.qmp('migrate-incoming', uri='%s:%s:0' % (scheme, host), exit_on_error=False)
             address = self.dst.qmp('query-migrate')['socket-address'][0]
-            self.uri = 'tcp:%s:%s' % (address['host'], address['port'])
+            self.uri = '%s:%s:%s' % (scheme, host, address['port'])
         elif transport == 'unix':
             self.uri = 'unix:' + self.path('channel')
             self.dst.qmp('migrate-incoming', uri=self.uri, exit_on_error=False)
