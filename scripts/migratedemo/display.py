@@ -1,17 +1,18 @@
-# display.py - how a migration looks while it runs: a live line on a terminal, plain lines elsewhere.
+# display.py - how a run looks: a live line on a terminal, plain lines in a pipe or a log.
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a migration looks while it runs."""
+"""How a run looks."""
 import shutil
 import sys
 import time
 
 PLAIN_INTERVAL = 1.0            # seconds between two lines where there is no terminal
+PAGE = 4096
 
 
 def mega(count):
     """Bytes for people."""
-    return '%.1f MB' % (count / 1e6) if count < 100e6 else '%.0f MB' % (count / 1e6)
+    return '%.1f MB' % (count / 1e6) if count < 99.95e6 else '%.0f MB' % (count / 1e6)
 
 
 def milli(value):
@@ -28,7 +29,7 @@ class Display:
         self.live = not quiet and stream.isatty()
         self.shown = False
         self.start = time.monotonic()
-        self.last_plain = 0.0
+        self.last_plain = self.start
 
     def line(self, text=''):
         """A line that stays."""
@@ -37,22 +38,26 @@ class Display:
         self.clear()
         print(text, file=self.stream, flush=True)
 
-    def step(self, text):
-        """A line that stays, with the time since the start."""
-        self.line('%6.1f s  %s' % (time.monotonic() - self.start, text))
+    def stamped(self, text):
+        """With the time since the start in front."""
+        return '%6.1f s  %s' % (time.monotonic() - self.start, text)
 
-    def passing(self, text):
-        """A line that the next one replaces; where there is no terminal, one a second stays."""
+    def step(self, text):
+        """A line that stays, with the time."""
+        self.line(self.stamped(text))
+
+    def passing(self, text, interval=PLAIN_INTERVAL):
+        """A line that the next one replaces; where there is no terminal, one in an interval stays."""
         if self.quiet:
             return
         if not self.live:
-            if time.monotonic() - self.last_plain >= PLAIN_INTERVAL:
+            if time.monotonic() - self.last_plain >= interval:
                 self.last_plain = time.monotonic()
                 self.step(text)
             return
-        width = shutil.get_terminal_size().columns
-        text = '%6.1f s  %s' % (time.monotonic() - self.start, text)
-        self.stream.write('\r\x1b[K' + text[:width - 1])
+        # The last column stays free: some terminals wrap when it is written.
+        width = shutil.get_terminal_size().columns - 1
+        self.stream.write('\r\x1b[K' + self.stamped(text)[:width])
         self.stream.flush()
         self.shown = True
 
@@ -65,52 +70,81 @@ class Display:
 
 
 class Progress:
-    """Follows one migration: what query-migrate and the events say."""
+    """Follows one migration, by what query-migrate and the events say: a table, one row a pass."""
 
-    def __init__(self, display, page_size=4096):
+    ROW = '%-14s %5s %10s %7s %8s %10s %8s'
+
+    def __init__(self, display):
         self.display = display
-        self.page_size = page_size
-        self.ram = {}
+        self.begin = time.monotonic()
         self.info = {}
-        self.last = (time.monotonic(), 0)
-        self.rate = 0.0
+        self.last = (self.begin, 0, 0)      # when, bytes and pages sent until then
+        self.speed = self.pages = 0.0       # a second, of late
         self.passes = []
         self.current = 0
-        self.pass_start = (time.monotonic(), 0)
+        self.pass_start = self.last
+        self.pass_ends = []
+        self.samples = []                   # (seconds since the beginning, bytes left), for drawings
+
+    def header(self):
+        """The head of the table."""
+        self.display.line('    time  ' + self.ROW % ('phase', 'done', 'speed', 'pages/s', 'left', 'dirtying', 'stop'))
 
     def update(self, info):
         """A new answer of query-migrate."""
         self.info = info
-        self.ram = info.get('ram', self.ram)
-        now, sent = time.monotonic(), self.ram.get('transferred', 0)
-        if now - self.last[0] > 0.15:
-            self.rate = (sent - self.last[1]) / (now - self.last[0])
-            self.last = (now, sent)
-        self.display.passing(self.text())
+        now = self.sent()
+        seconds = now[0] - self.last[0]
+        if seconds > 0.15:
+            self.speed, self.pages = (now[1] - self.last[1]) / seconds, (now[2] - self.last[2]) / seconds
+            self.last = now
+        if 'ram' in info:
+            self.samples.append((now[0] - self.begin, self.ram('remaining')))
+        if self.speed:
+            self.display.passing(self.row(self.phase(), self.speed, self.pages))
 
-    def text(self):
-        """The live line."""
-        ram, total = self.ram, self.ram.get('total', 0)
-        left = ram.get('remaining', 0)
-        done = 1 - left / total if total else 0
-        width = 16
-        bar = '#' * int(done * width) + '.' * (width - int(done * width))
-        dirty = ram.get('dirty-pages-rate', 0) * ram.get('page-size', self.page_size)
-        return '%-9s [%s] %s sent at %s/s, %s left, guest dirties %s/s, stop would take %s' % (
-            self.info.get('status', 'none'), bar, mega(ram.get('transferred', 0)), mega(self.rate), mega(left),
-            mega(dirty), milli(self.info.get('expected-downtime')))
+    def ram(self, key):
+        """One of the numbers about memory."""
+        return self.info.get('ram', {}).get(key, 0)
+
+    def sent(self):
+        """Now, and the bytes and pages that were sent until now."""
+        return time.monotonic(), self.ram('transferred'), self.ram('normal') + self.ram('duplicate')
+
+    def phase(self):
+        """What happens now."""
+        status = self.info.get('status', 'none')
+        words = {'active': 'pass %d' % max(1, self.ram('dirty-sync-count')), 'device': 'switchover'}
+        return words.get(status, status)
+
+    def row(self, phase, speed, pages):
+        """A row of the table."""
+        total, stop = self.ram('total'), self.info.get('expected-downtime')
+        return self.ROW % (
+            phase, '%.0f %%' % (100 * (1 - self.ram('remaining') / total)) if total else '',
+            mega(speed) + '/s', '%.0f' % pages, mega(self.ram('remaining')), mega(self.dirty_rate()) + '/s',
+            '-' if stop is None else '%.0f ms' % stop)
+
+    def dirty_rate(self):
+        """Bytes a second that the guest writes to pages."""
+        return self.ram('dirty-pages-rate') * self.info.get('ram', {}).get('page-size', PAGE)
+
+    def end(self):
+        """The migration has ended, and its last pass with it."""
+        self.new_pass(self.ram('dirty-sync-count') + 1)
+        self.display.clear()
 
     def new_pass(self, number):
         """MIGRATION_PASS: pass `number` begins; what those have done that have ended since the last call."""
         first, self.current = self.current, number
-        now, sent = time.monotonic(), self.ram.get('transferred', 0)
         if number <= first or not first:
             return
-        seconds, count = now - self.pass_start[0], sent - self.pass_start[1]
-        self.pass_start = (now, sent)
-        dirty = self.ram.get('dirty-pages-rate', 0) * self.ram.get('page-size', self.page_size)
-        self.passes.append({'passes': [first, number - 1], 'seconds': round(seconds, 3), 'bytes': count,
-                            'dirty-bytes-rate': dirty})
-        name = 'pass %d' % first if number == first + 1 else 'passes %d to %d' % (first, number - 1)
-        self.display.step('%s: %s in %.2f s; %s left; guest dirties %s/s' % (
-            name, mega(count), seconds, mega(self.ram.get('remaining', 0)), mega(dirty)))
+        start, self.pass_start = self.pass_start, self.sent()
+        self.pass_ends.append(self.pass_start[0])
+        seconds = self.pass_start[0] - start[0]
+        sent, pages = (self.pass_start[i] - start[i] for i in (1, 2))
+        self.passes.append({'passes': [first, number - 1], 'seconds': round(seconds, 3), 'bytes': sent,
+                            'pages': pages, 'dirty-bytes-rate': self.dirty_rate()})
+        seconds = max(seconds, 1e-3)
+        name = 'pass %d' % first if number == first + 1 else 'pass %d-%d' % (first, number - 1)
+        self.display.step(self.row(name + ' over', sent / seconds, pages / seconds))

@@ -179,8 +179,8 @@ class Machine:
             if beat and self.beats and beat != self.beats[0].beat:
                 self.beats.insert(0, Stamped(self.beats[0].arrival, beat))
 
-    def wait(self, ready, what, timeout):
-        """Waits until ready() gives something true, and returns that."""
+    def wait(self, ready, what, timeout, meanwhile=lambda: None):
+        """Waits until ready() gives something true, and returns that; calls meanwhile() now and then."""
         deadline = time.monotonic() + timeout
         with self.changed:
             while True:
@@ -190,19 +190,20 @@ class Machine:
                 left = deadline - time.monotonic()
                 if self.ended or left <= 0:
                     break
-                self.changed.wait(left)
+                meanwhile()
+                self.changed.wait(min(left, 0.1))
         raise Trouble('process %s: waiting for %s: %s\n%s' % (
             self.name, what, 'the emulator ended: ' + self.stderr() if self.ended else 'not within %d s' % timeout,
             self.tail()))
 
-    def wait_text(self, pattern, what, timeout):
+    def wait_text(self, pattern, what, timeout, meanwhile=lambda: None):
         """Waits for a text on the console after what was found before; the match."""
         def find():
             match = re.compile(pattern).search(self.text, self.position)
             if match:
                 self.position = match.end()
             return match
-        return self.wait(find, what, timeout)
+        return self.wait(find, what, timeout, meanwhile)
 
     def send(self, text):
         """Types on the console."""

@@ -91,6 +91,7 @@ def follow(source, progress, timeout):
         info = source.qmp.command('query-migrate')
         progress.update(info)
         if info.get('status') in ENDS:
+            progress.end()
             return info
         if time.monotonic() > deadline:
             raise Trouble('the migration does not end within %d s; it is %s' % (timeout, info.get('status')))
