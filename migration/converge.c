@@ -94,15 +94,15 @@ static double expected_next(const ConvergeRound *r)
     return (double)r->dirty_rate * ((double)r->pending / rate + ROUND_OVERHEAD_SECONDS);
 }
 
-/* What a stop may take: expected, and a margin. */
-static int64_t worst_ns(const ConvergeRound *r)
+/* What may be meant by an expected time. */
+static int64_t worst_ns(int64_t expected_ns)
 {
-    return add_ns(r->downtime_ns, r->downtime_ns / MARGIN_PART);
+    return add_ns(expected_ns, expected_ns / MARGIN_PART);
 }
 
 bool converge_exceeds_limit(const ConvergeRound *r)
 {
-    return worst_ns(r) > r->limit_ns;
+    return worst_ns(r->downtime_ns) > r->limit_ns;
 }
 
 bool converge_should_switch(const ConvergeRound *r)
@@ -120,6 +120,11 @@ bool converge_should_switch(const ConvergeRound *r)
            expected_next(r) > (double)r->pending * BARELY_SHRINKS;
 }
 
+int64_t converge_whole_stop_ns(int64_t elapsed_ns, int64_t rest_ns)
+{
+    return add_ns(worst_ns(rest_ns), elapsed_ns);
+}
+
 /* ---- no end in sight ---- */
 
 bool converge_round_stalls(const ConvergeRound *r)
@@ -133,8 +138,14 @@ char *converge_explain(const ConvergeRound *r)
     const double mib = 1024 * 1024;
     bool capped = r->rate_limit > 0 && r->rate_limit < r->bandwidth;
     double rate = capped ? r->rate_limit : r->bandwidth;
-    g_autofree char *stop = r->downtime_ns == DOWNTIME_UNKNOWN ?
-        g_strdup("an unknown time") : g_strdup_printf("%.0f ms", (double)worst_ns(r) / 1e6);
+    if (!converge_exceeds_limit(r) && r->overrun_ns) {
+        return g_strdup_printf("does not converge: a stop, once begun, might have taken %.0f ms and was taken "
+                               "back, each time; downtime-limit is %.0f ms: raise it, or let the host do less",
+                               (double)r->overrun_ns / 1e6, (double)r->limit_ns / 1e6);
+    }
+    int64_t worst = worst_ns(r->downtime_ns);
+    g_autofree char *stop = worst == DOWNTIME_UNKNOWN ?
+        g_strdup("an unknown time") : g_strdup_printf("%.0f ms", (double)worst / 1e6);
     return g_strdup_printf("does not converge: the guest dirties %.1f MiB/s of memory and %.1f MiB/s can be sent "
                            "(%s); a stop now may take %s, downtime-limit is %.0f ms: raise %sdowntime-limit, "
                            "or let the guest do less", (double)r->dirty_rate / mib, rate / mib,

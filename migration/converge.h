@@ -51,6 +51,7 @@ typedef struct ConvergeRound {
     double rate_limit;          /* what may be sent while the machine runs, bytes/s; 0: no limit */
     int64_t downtime_ns;        /* expected */
     int64_t limit_ns;
+    int64_t overrun_ns;         /* what the last stop that was taken back would have taken; 0: there was none */
 } ConvergeRound;
 
 /*
@@ -62,7 +63,18 @@ bool converge_should_switch(const ConvergeRound *round);
 /* True if a stop now would, with a margin for what is not known, take longer than it may. */
 bool converge_exceeds_limit(const ConvergeRound *round);
 
-/* So many rounds in a row that stall are no chance. */
+/*
+ * What a stop may take as a whole that has lasted elapsed_ns and for which rest_ns more are expected. If that is
+ * beyond the limit, the machine must run again for a while.
+ */
+int64_t converge_whole_stop_ns(int64_t elapsed_ns, int64_t rest_ns);
+/*
+ * After a stop that lasted so long and was taken back the machine runs at least this many times as long before the
+ * next one: a host on which no stop is short enough costs the guest a tenth of its time, no more.
+ */
+#define CONVERGE_RUN_PER_STOP 10
+
+/* So many rounds in a row that stall, or stops that are taken back, are no chance. */
 #define CONVERGE_STALLS 3
 /* True if a stop would exceed the limit and this round has brought it hardly nearer. */
 bool converge_round_stalls(const ConvergeRound *round);

@@ -54,6 +54,9 @@ typedef struct Sender {
     int64_t round_ns;               /* when this round began */
     unsigned stalls;                /* rounds in a row that led nowhere */
     Throttle throttle;
+    unsigned taken_back;            /* stops that were */
+    int64_t overrun_ns;             /* what the last of them would have taken */
+    int64_t no_stop_before_ns;
 } Sender;
 
 static bool is_status(const Sender *t, int status)
@@ -203,16 +206,22 @@ static void update_numbers(Sender *t)
     t->numbers_pages = pages;
 }
 
-static int64_t expect_downtime(Sender *t, uint64_t pending, double speed, int64_t round_trip_ns)
+/* What a stop takes, or the rest of it once the machine stands still. */
+static int64_t expect_downtime(Sender *t, uint64_t pending, int64_t stop_ns, double *speed)
 {
+    int64_t round_trip_ns;
+    *speed = bandwidth(t, &round_trip_ns);
     const DowntimeCost cost = {
-        .ram_bytes = pending, .device_bytes = t->device_bytes, .bandwidth = speed,
-        .stop_ns = STOP_COST_NS + t->sync_ns, .save_ns = t->device_ns, .load_ns = 2 * t->device_ns,
+        .ram_bytes = pending, .device_bytes = t->device_bytes, .bandwidth = *speed,
+        .stop_ns = stop_ns, .save_ns = t->device_ns, .load_ns = 2 * t->device_ns,
         .round_trip_ns = 2 * round_trip_ns,
     };
-    int64_t ns = converge_downtime_ns(&cost);
-    atomic_store(&t->s->times.expected_downtime_ns, ns);
-    return ns;
+    return converge_downtime_ns(&cost);
+}
+
+static int64_t downtime_limit_ns(const Sender *t)
+{
+    return (int64_t)migration_uint(t->s->options, "downtime-limit") * NS_PER_MS;
 }
 
 /* ---- rounds ---- */
@@ -280,15 +289,21 @@ static bool rehearse(Sender *t, Error **errp)
     return ok;
 }
 
-/* For query-migrate: that and why there is no end in sight, as long as that is so. */
-static void tell_stall(Sender *t, const ConvergeRound *round)
+/* Takes hint, or NULL. */
+static void set_hint(Sender *t, char *hint)
 {
-    t->stalls = converge_round_stalls(round) ? t->stalls + 1 : 0;
-    char *hint = t->stalls >= CONVERGE_STALLS ? converge_explain(round) : NULL;
     g_mutex_lock(&t->s->lock);
     g_free(t->s->hint);
     t->s->hint = hint;
     g_mutex_unlock(&t->s->lock);
+}
+
+/* For query-migrate: that and why there is no end in sight, as long as that is so. */
+static void tell_stall(Sender *t, const ConvergeRound *round)
+{
+    t->stalls = converge_round_stalls(round) ? t->stalls + 1 : 0;
+    bool no_end = t->stalls >= CONVERGE_STALLS || t->taken_back >= CONVERGE_STALLS;
+    set_hint(t, no_end ? converge_explain(round) : NULL);
 }
 
 /* auto-converge: slows the harts down if they dirty memory faster than it goes out. */
@@ -310,10 +325,12 @@ static void throttle_guest(Sender *t, const ConvergeRound *round)
 /* Looks at what is left, and decides. */
 static bool round_is_last(Sender *t)
 {
-    int64_t round_trip_ns, begin = migration_now(t->s);
+    int64_t begin = migration_now(t->s);
     uint64_t pending = savevm_state_pending(t->m, true);
     t->sync_ns = migration_now(t->s) - begin;
-    double speed = bandwidth(t, &round_trip_ns);
+    double speed;
+    int64_t downtime_ns = expect_downtime(t, pending, STOP_COST_NS + t->sync_ns, &speed);
+    atomic_store(&t->s->times.expected_downtime_ns, downtime_ns);
     const ConvergeRound round = {
         .running = runstate_is_running(t->m),
         .pending = pending,
@@ -321,8 +338,9 @@ static bool round_is_last(Sender *t)
         .dirty_rate = atomic_load(&ram_counters(t->m)->dirty_pages_rate) * TARGET_PAGE_SIZE,
         .bandwidth = speed,
         .rate_limit = (double)migration_uint(t->s->options, "max-bandwidth"),
-        .downtime_ns = expect_downtime(t, pending, speed, round_trip_ns),
-        .limit_ns = (int64_t)migration_uint(t->s->options, "downtime-limit") * NS_PER_MS,
+        .downtime_ns = downtime_ns,
+        .limit_ns = downtime_limit_ns(t),
+        .overrun_ns = t->overrun_ns,
     };
     t->previous = pending;
     tell_stall(t, &round);
@@ -330,7 +348,7 @@ static bool round_is_last(Sender *t)
     tell_pass(t);
     trace_migration_round(atomic_load(&ram_counters(t->m)->dirty_sync_count), pending,
                           (uint64_t)round.downtime_ns / 1000, speed);
-    return converge_should_switch(&round);
+    return converge_should_switch(&round) && (!round.running || migration_now(t->s) >= t->no_stop_before_ns);
 }
 
 static bool iterate(Sender *t, Error **errp)
@@ -366,27 +384,68 @@ static bool wait_for_continue(Sender *t, Error **errp)
     return is_status(t, MIGRATION_STATUS_DEVICE) || stopped(t, errp);
 }
 
-/* The machine stands still; everything that is left goes out. Lock held. */
-static bool stop_and_save(Sender *t, Error **errp)
+static int64_t since_stop_ns(const Sender *t)
+{
+    return migration_now(t->s) - atomic_load(&t->s->times.stop_ns);
+}
+
+/*
+ * The machine has been stopped: is there still time? Bringing it to rest may have taken long (disks), or the host
+ * had no time for us, or the guest was quick. Lock held.
+ */
+static bool stop_fits(Sender *t)
+{
+    double speed;
+    int64_t rest_ns = expect_downtime(t, savevm_state_pending(t->m, true), 0, &speed);
+    int64_t whole_ns = converge_whole_stop_ns(since_stop_ns(t), rest_ns);
+    if (t->run->old_state != RUN_STATE_RUNNING || whole_ns <= downtime_limit_ns(t)) {
+        return true;
+    }
+    t->overrun_ns = whole_ns;
+    return false;
+}
+
+/* The destination has nothing but memory yet, and may get more of it. Lock held. */
+static void take_stop_back(Sender *t)
+{
+    vm_start(t->m);
+    t->run->stopped = false;
+    int64_t stood_ns = since_stop_ns(t);
+    t->no_stop_before_ns = migration_now(t->s) + stood_ns * CONVERGE_RUN_PER_STOP;
+    t->taken_back++;
+    trace_migration_stop_taken_back(stood_ns / 1000, t->overrun_ns / 1000);
+    atomic_store(&t->s->times.stop_ns, 0);
+}
+
+/* Stops the machine; *stands is false if that took too long and it runs again. Lock held. */
+static bool stop_machine(Sender *t, bool *stands, Error **errp)
 {
     MigrationRun *run = t->run;
     run->old_state = runstate_get(t->m);
     run->stopped = true;
     atomic_store(&t->s->times.stop_ns, migration_now(t->s));
     global_state_store(t->m, run->old_state);
-    if (!vm_stop_force_state(t->m, RUN_STATE_FINISH_MIGRATE, errp) || !wait_for_continue(t, errp)) {
+    if (!vm_stop_force_state(t->m, RUN_STATE_FINISH_MIGRATE, errp)) {
         return false;
     }
-    run->images_given = true;
+    *stands = stop_fits(t);
+    if (!*stands) {
+        take_stop_back(t);
+    }
+    return true;
+}
+
+/* The machine stands still; everything that is left goes out. Lock held. */
+static bool save_rest(Sender *t, Error **errp)
+{
+    if (!wait_for_continue(t, errp)) {
+        return false;
+    }
+    t->run->images_given = true;
     if (!migration_images_give(t->s, errp)) {
         return false;
     }
-    return savevm_state_complete(run->file, t->m, &run->save, errp);
-}
-
-static int64_t since_stop_us(const Sender *t)
-{
-    return (migration_now(t->s) - atomic_load(&t->s->times.stop_ns)) / 1000;
+    return savevm_state_complete(t->run->file, t->m, &t->run->save, errp);
 }
 
 /* The last word, and the answer. */
@@ -397,7 +456,7 @@ static bool hand_over(Sender *t, Error **errp)
         !step(t, MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_COMMITTED, errp)) {
         return false;
     }
-    trace_migration_switchover("ready", since_stop_us(t));
+    trace_migration_switchover("ready", since_stop_ns(t) / 1000);
     savevm_send_command(run->file, MIG_CMD_GODWIT_GO, NULL, 0);
     if (!qemu_fflush(run->file)) {
         /* A write that failed has not delivered the whole word: nobody can have started. */
@@ -439,16 +498,27 @@ static bool finish_one_way(Sender *t, Error **errp)
     return false;
 }
 
-static bool switch_over(Sender *t, Error **errp)
+static bool stop_and_save(Sender *t, bool *stands, Error **errp)
 {
     machine_lock(t->m);
-    bool ok = stop_and_save(t, errp);
+    bool ok = stop_machine(t, stands, errp) && (!*stands || save_rest(t, errp));
     machine_unlock(t->m);
-    trace_migration_switchover("saved", since_stop_us(t));
+    return ok;
+}
+
+/* Rounds and a stop, and more of both as long as no stop is short enough; then the end. */
+static bool send_machine(Sender *t, Error **errp)
+{
+    bool ok, stands = false;
+    do {
+        ok = iterate(t, errp) && stop_and_save(t, &stands, errp);
+    } while (ok && !stands);
+    trace_migration_switchover("saved", since_stop_ns(t) / 1000);
     ok = ok && (t->run->rp ? hand_over(t, errp) : finish_one_way(t, errp));
     if (ok) {
         atomic_store(&t->s->times.resume_ns, migration_now(t->s));
-        trace_migration_switchover("done", since_stop_us(t));
+        set_hint(t, NULL);
+        trace_migration_switchover("done", since_stop_ns(t) / 1000);
     }
     return ok;
 }
@@ -489,7 +559,7 @@ gpointer migration_thread(gpointer opaque)
     MigrationRun *run = opaque;
     Sender t = { .run = run, .s = run->s, .m = run->s->machine };
     Error *err = NULL;
-    run->completed = setup(&t, &err) && iterate(&t, &err) && switch_over(&t, &err);
+    run->completed = setup(&t, &err) && send_machine(&t, &err);
     if (!run->completed) {
         explain(&t, err);
     }

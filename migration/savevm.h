@@ -19,7 +19,8 @@ typedef struct SaveVMHandlers {
     bool (*save_setup)(QEMUFile *f, void *opaque, Error **errp);
     /* One bounded piece of work; *done when this round has nothing left. Lock not held. */
     bool (*save_live_iterate)(QEMUFile *f, void *opaque, bool *done, Error **errp);
-    /* Bytes that are left; exact: look again (sync the bitmap), else what is known. Lock not held. */
+    /* Bytes that are left; exact: look again (sync the bitmap), else what is known. Lock held only if the machine
+       is stopped. */
     uint64_t (*state_pending)(void *opaque, bool exact);
     /* The rest, with the machine stopped. Lock held or machine quiescent. */
     bool (*save_live_complete)(QEMUFile *f, void *opaque, Error **errp);

@@ -139,6 +139,24 @@ static void test_stall(void)
     g_assert_nonnull(strstr(unknown, "take an unknown time"));
 }
 
+/* What a stop has taken already is certain, what is still to come is not. */
+static void test_whole_stop(void)
+{
+    g_assert_cmpint(converge_whole_stop_ns(10 * MS, 0), ==, 10 * MS);
+    g_assert_cmpint(converge_whole_stop_ns(10 * MS, 20 * MS), ==, 35 * MS);
+    g_assert_cmpint(converge_whole_stop_ns(-1, 20 * MS), ==, 25 * MS);
+    g_assert_cmpint(converge_whole_stop_ns(1, DOWNTIME_UNKNOWN), ==, DOWNTIME_UNKNOWN);
+    g_assert_cmpint(converge_whole_stop_ns(INT64_MAX, 20 * MS), ==, DOWNTIME_UNKNOWN);
+    /* Stops that were taken back are the reason only where a stop could be begun. */
+    ConvergeRound r = round_of(200 << 20, 201 << 20, 1000 * MIB);
+    r.overrun_ns = 400 * MS;
+    g_autofree char *stops = converge_explain(&r);
+    g_assert_nonnull(strstr(stops, "might have taken 400 ms and was taken back, each time; downtime-limit is 300 ms"));
+    r.downtime_ns = 300 * MS;
+    g_autofree char *pages = converge_explain(&r);
+    g_assert_nonnull(strstr(pages, "the guest dirties"));
+}
+
 /* Whatever goes in: an answer, and no trap. */
 static void test_any(void)
 {
@@ -168,6 +186,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/converge/downtime", test_downtime);
     g_test_add_func("/migration/converge/decision", test_decision);
     g_test_add_func("/migration/converge/stall", test_stall);
+    g_test_add_func("/migration/converge/whole-stop", test_whole_stop);
     g_test_add_func("/migration/converge/any", test_any);
     return g_test_run();
 }

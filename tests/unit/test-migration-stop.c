@@ -1,0 +1,167 @@
+/*
+ * test-migration-stop.c - a stop that takes too long is taken back, and the machine moves all the same.
+ *
+ * A drain handler makes the stops of a host as long as a test wants; nothing else here takes noticeable time.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "lib-migration.h"
+#include "migration/migration-internal.h"
+
+#define LIMIT_MS 40
+#define SLOW_US (LIMIT_MS * 1200)
+
+typedef struct Stops {
+    Host *src, *dst;
+    Wire *wire;
+    GMutex lock;
+    GCond cond;
+    unsigned seen, slow;        /* so many stops have been; so many are slow before one is not */
+} Stops;
+
+/* The disks of a machine that comes to rest. */
+static bool drain(void *opaque, Error **errp)
+{
+    Stops *s = opaque;
+    g_mutex_lock(&s->lock);
+    bool slow = s->seen++ < s->slow;
+    g_cond_broadcast(&s->cond);
+    g_mutex_unlock(&s->lock);
+    if (slow) {
+        g_usleep(SLOW_US);
+    }
+    return true;
+}
+
+static Stops *stops_new(unsigned slow)
+{
+    Stops *s = g_new0(Stops, 1);
+    s->slow = slow;
+    s->src = host_new(true);
+    s->dst = host_new(false);
+    s->wire = wire_new(UINT64_MAX, UINT64_MAX);
+    g_mutex_init(&s->lock);
+    g_cond_init(&s->cond);
+    host_set_option(s->src, "avail-switchover-bandwidth", json_integer(1000000000), false);
+    host_set_option(s->src, "downtime-limit", json_integer(LIMIT_MS), false);
+    machine_lock(s->src->m);
+    vm_add_drain_handler(s->src->m, drain, s);
+    machine_unlock(s->src->m);
+    return s;
+}
+
+static void start(Stops *s)
+{
+    host_start_in(s->dst, wire_second(s->wire));
+    host_start_out(s->src, wire_first(s->wire));
+}
+
+static void wait_stops(Stops *s, unsigned count)
+{
+    g_mutex_lock(&s->lock);
+    while (s->seen < count) {
+        g_cond_wait(&s->cond, &s->lock);
+    }
+    g_mutex_unlock(&s->lock);
+}
+
+/* Both migrations end; the machine is on that side. */
+static void finish(Stops *s, bool moved)
+{
+    host_wait_end(s->src);
+    host_wait_end(s->dst);
+    wire_end(s->wire, NULL, NULL);
+    g_assert_cmpint(host_runs(s->src), ==, !moved);
+    g_assert_cmpint(host_runs(s->dst), ==, moved);
+    if (moved) {
+        hosts_assert_same(s->src, s->dst);
+    }
+    host_free(s->src);
+    host_free(s->dst);
+    g_mutex_clear(&s->lock);
+    g_cond_clear(&s->cond);
+    g_free(s);
+}
+
+/* Two stops are too long, the third one is not. */
+static void test_taken_back(void)
+{
+    Stops *s = stops_new(2);
+    start(s);
+    host_wait_end(s->src);
+    g_assert_cmpint(s->seen, >=, 3);
+    g_assert_cmpstr(s->src->log->str, ==, "setup active device completed ");
+    MigrationInfoData info = host_info(s->src);
+    /* The stops that were taken back are none of the downtime. */
+    g_assert_cmpint(info.downtime_ms, <=, info.total_time_ms - 2 * SLOW_US / 1000);
+    g_assert_null(info.hint);
+    migration_info_clear(&info);
+    finish(s, true);
+}
+
+/* No stop is ever short enough: it says so, the guest has most of the time, and a cancel leaves it running. */
+static void test_never(void)
+{
+    Stops *s = stops_new(UINT_MAX);
+    gint64 begin = g_get_monotonic_time();
+    start(s);
+    wait_stops(s, CONVERGE_STALLS + 1);
+    gint64 took = g_get_monotonic_time() - begin;
+    g_assert_cmpint(took, >=, CONVERGE_STALLS * CONVERGE_RUN_PER_STOP * (gint64)SLOW_US);
+    MigrationInfoData info = host_info(s->src);
+    g_assert_cmpint(info.status, ==, MIGRATION_STATUS_ACTIVE);
+    g_assert_nonnull(info.hint);
+    g_assert_nonnull(strstr(info.hint, "taken back"));
+    migration_info_clear(&info);
+    machine_lock(s->src->m);
+    g_assert_true(migration_cancel(s->src->m->migration, NULL));
+    machine_unlock(s->src->m);
+    finish(s, false);
+}
+
+/* pre-switchover is told once, when the stop is one that stays; how long it lasts is the operator's choice. */
+static void test_pre_switchover(void)
+{
+    Stops *s = stops_new(1);
+    host_set_option(s->src, "pause-before-switchover", json_true(), true);
+    start(s);
+    host_wait_status(s->src, MIGRATION_STATUS_PRE_SWITCHOVER);
+    g_assert_cmpstr(s->src->log->str, ==, "setup active pre-switchover ");
+    g_assert_false(host_runs(s->src));
+    g_usleep(SLOW_US);
+    machine_lock(s->src->m);
+    g_assert_true(migration_continue(s->src->m->migration, MIGRATION_STATUS_PRE_SWITCHOVER, NULL));
+    machine_unlock(s->src->m);
+    finish(s, true);
+}
+
+/* A machine that stands still already loses nothing by a slow stop. */
+static void test_paused(void)
+{
+    Stops *s = stops_new(UINT_MAX);
+    machine_lock(s->src->m);
+    vm_stop(s->src->m, RUN_STATE_PAUSED);
+    machine_unlock(s->src->m);
+    g_assert_cmpint(s->seen, ==, 1);
+    start(s);
+    host_wait_end(s->src);
+    host_wait_end(s->dst);
+    g_assert_cmpint(s->seen, ==, 2);
+    g_assert_cmpint(runstate_get(s->dst->m), ==, RUN_STATE_PAUSED);
+    machine_lock(s->dst->m);
+    vm_start(s->dst->m);
+    machine_unlock(s->dst->m);
+    finish(s, true);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/migration/stop/taken-back", test_taken_back);
+    g_test_add_func("/migration/stop/never", test_never);
+    g_test_add_func("/migration/stop/pre-switchover", test_pre_switchover);
+    g_test_add_func("/migration/stop/paused", test_paused);
+    return g_test_run();
+}
