@@ -23,6 +23,8 @@
 #define QEMU_FILE_IN_BUFFER (1024 * 1024)
 /* Input: gets of this size and more leave the buffer out. Below it a read would be a waste of its call. */
 #define QEMU_FILE_DIRECT (64 * 1024)
+/* Input: what the read behind such a get asks for: heads, and little of the next long get, which it would copy. */
+#define QEMU_FILE_IN_SHORT (4 * 1024)
 #define QEMU_FILE_PEEK_MAX 1024
 
 struct QEMUFile {
@@ -38,6 +40,7 @@ struct QEMUFile {
     uint8_t *buf;               /* input: made by the first fill */
     size_t pos;                 /* output: end of the small puts; input: next byte to hand out */
     size_t len;                 /* input: bytes that stand in buf */
+    size_t read_size;           /* input: what the next read into buf asks for */
     GByteArray *memory;         /* collects the output of qemu_file_new_memory() */
     size_t waiting;             /* output: bytes that iov describes */
     int niov;
@@ -82,6 +85,7 @@ QEMUFile *qemu_file_new_input(const QEMUFileOps *ops, void *opaque)
     QEMUFile *f = g_malloc0(sizeof(*f));
     f->ops = ops;
     f->opaque = opaque;
+    f->read_size = QEMU_FILE_IN_BUFFER;
     return f;
 }
 
@@ -337,11 +341,12 @@ static size_t fill(QEMUFile *f, size_t want)
     f->len -= f->pos;
     f->pos = 0;
     while (f->len < want) {
-        size_t got = read_some(f, f->buf + f->len, QEMU_FILE_IN_BUFFER - f->len);
+        size_t got = read_some(f, f->buf + f->len, MIN(f->read_size, QEMU_FILE_IN_BUFFER - f->len));
         if (got == 0) {
             break;
         }
         f->len += got;
+        f->read_size = MIN(2 * f->read_size, QEMU_FILE_IN_BUFFER);
     }
     return f->error ? 0 : f->len;
 }
@@ -358,6 +363,7 @@ static void set_truncated(QEMUFile *f, size_t missing)
 static size_t get_some(QEMUFile *f, uint8_t *out, size_t len)
 {
     if (len >= QEMU_FILE_DIRECT && f->pos == f->len && !f->borrowed) {
+        f->read_size = QEMU_FILE_IN_SHORT;
         return read_some(f, out, len);
     }
     size_t n = MIN(fill(f, 1), len);
