@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "migration/channel-internal.h"
+#include "migration/page-lender.h"
 
 typedef enum FdKind { FD_KIND_OTHER, FD_KIND_SOCKET, FD_KIND_FILE } FdKind;
 
@@ -36,6 +37,8 @@ typedef struct FdChannel {
     MigrationChannel parent;
     FdSide in, out;
     bool heard;             /* something has been read */
+    PageLender *lender;     /* made by the first lend; NULL: none yet, or given up */
+    bool lends;             /* pages may still be lent */
     int wake_fd;            /* readable from shutdown on; -1: the kernel had none left */
     _Atomic bool down;
 } FdChannel;
@@ -77,11 +80,12 @@ static bool write_error(FdChannel *c, int err, Error **errp)
     return false;
 }
 
-static ssize_t write_once(const FdSide *side, struct iovec *iov, int niov)
+/* more: MSG_MORE or 0. */
+static ssize_t write_once(const FdSide *side, struct iovec *iov, int niov, int more)
 {
     if (side->kind == FD_KIND_SOCKET) {
         struct msghdr msg = { .msg_iov = iov, .msg_iovlen = niov };
-        return sendmsg(side->fd, &msg, MSG_NOSIGNAL);
+        return sendmsg(side->fd, &msg, MSG_NOSIGNAL | more);
     }
     return writev(side->fd, iov, niov);
 }
@@ -100,11 +104,24 @@ static void advance(struct iovec **iov, int *niov, size_t n)
     }
 }
 
-static bool fd_channel_writev(MigrationChannel *ch, struct iovec *iov, int niov, Error **errp)
+/* After a write that took n bytes (-1: errno): false if that was the last. Waits where that helps. */
+static bool go_on_writing(FdChannel *c, ssize_t n, Error **errp)
 {
-    FdChannel *c = fd_channel(ch);
+    if (n == 0) {
+        return write_error(c, ENOSPC, errp);    /* a device that takes nothing never will */
+    }
+    if (n < 0 && errno == EAGAIN) {
+        wait_side(c, &c->out, POLLOUT);
+    } else if (n < 0 && errno != EINTR) {
+        return write_error(c, errno, errp);
+    }
+    return true;
+}
+
+static bool write_all(FdChannel *c, struct iovec *iov, int niov, int more, Error **errp)
+{
     if (c->out.fd < 0) {
-        error_setg(errp, "the channel %s cannot be written to", ch->name);
+        error_setg(errp, "the channel %s cannot be written to", c->parent.name);
         return false;
     }
     advance(&iov, &niov, 0);
@@ -112,19 +129,62 @@ static bool fd_channel_writev(MigrationChannel *ch, struct iovec *iov, int niov,
         if (atomic_load(&c->down)) {
             return down_error(c, errp);
         }
-        ssize_t n = write_once(&c->out, iov, MIN(niov, IOV_MAX));
+        ssize_t n = write_once(&c->out, iov, MIN(niov, IOV_MAX), more);
         if (n > 0) {
             c->out.offset += n;
             advance(&iov, &niov, n);
-        } else if (n == 0) {
-            return write_error(c, ENOSPC, errp);    /* a device that takes nothing never will */
-        } else if (errno == EAGAIN) {
-            wait_side(c, &c->out, POLLOUT);
-        } else if (errno != EINTR) {
-            return write_error(c, errno, errp);
+        } else if (!go_on_writing(c, n, errp)) {
+            return false;
         }
     }
     return true;
+}
+
+static bool fd_channel_writev(MigrationChannel *ch, struct iovec *iov, int niov, Error **errp)
+{
+    return write_all(fd_channel(ch), iov, niov, 0, errp);
+}
+
+/* Sends what the lender has taken. */
+static bool send_lent(FdChannel *c, size_t len, bool more, Error **errp)
+{
+    while (len) {
+        if (atomic_load(&c->down)) {
+            return down_error(c, errp);
+        }
+        ssize_t n = page_lender_send(c->lender, c->out.fd, len, more);
+        if (n > 0) {
+            len -= (size_t)n;
+        } else if (!go_on_writing(c, n, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fd_channel_lend(MigrationChannel *ch, struct iovec *iov, int niov, const struct iovec *pages,
+                            Error **errp)
+{
+    FdChannel *c = fd_channel(ch);
+    struct iovec left = *pages;
+    if (c->lends && !c->lender) {
+        c->lender = page_lender_new();
+    }
+    if (!write_all(c, iov, niov, MSG_MORE, errp)) {
+        return false;
+    }
+    while (c->lender && left.iov_len) {
+        size_t n = page_lender_take(c->lender, left.iov_base, left.iov_len);
+        if (n == 0) {
+            g_clear_pointer(&c->lender, page_lender_free);
+        } else if (!send_lent(c, n, n < left.iov_len, errp)) {
+            return false;
+        }
+        left.iov_base = (char *)left.iov_base + n;
+        left.iov_len -= n;
+    }
+    c->lends = c->lender;
+    return write_all(c, &left, 1, 0, errp);
 }
 
 /* ---- read ---- */
@@ -235,6 +295,7 @@ static bool fd_channel_close(MigrationChannel *ch, Error **errp)
     if (c->wake_fd >= 0) {
         close(c->wake_fd);
     }
+    page_lender_free(c->lender);
     g_free(ch->name);
     g_free(c);
     return ok;
@@ -242,6 +303,7 @@ static bool fd_channel_close(MigrationChannel *ch, Error **errp)
 
 static const MigrationChannelOps fd_channel_ops = {
     .writev = fd_channel_writev,
+    .lend = fd_channel_lend,
     .read = fd_channel_read,
     .shutdown = fd_channel_shutdown,
     .finish = fd_channel_finish,
@@ -284,6 +346,7 @@ MigrationChannel *migration_channel_new_fds(const char *name, int read_fd, int w
     } else {
         side_init(&c->out, write_fd);
     }
+    c->lends = c->out.kind == FD_KIND_SOCKET;
     c->parent.two_way = read_fd >= 0 && write_fd >= 0;
     if (c->parent.two_way) {
         /* A connected TCP socket may come from a management program; other sockets refuse this. */

@@ -16,6 +16,16 @@ static bool channel_writev(void *opaque, struct iovec *iov, int niov, Error **er
     return ch->ops->writev(ch, iov, niov, errp);
 }
 
+static bool channel_lend(void *opaque, struct iovec *iov, int niov, const struct iovec *pages, Error **errp)
+{
+    MigrationChannel *ch = opaque;
+    if (ch->ops->lend) {
+        return ch->ops->lend(ch, iov, niov, pages, errp);
+    }
+    struct iovec last = *pages;
+    return (niov == 0 || ch->ops->writev(ch, iov, niov, errp)) && ch->ops->writev(ch, &last, 1, errp);
+}
+
 static bool channel_read(void *opaque, uint8_t *buf, size_t len, size_t *got, Error **errp)
 {
     MigrationChannel *ch = opaque;
@@ -27,7 +37,9 @@ static void channel_shutdown(void *opaque)
     migration_channel_shutdown(opaque);
 }
 
-static const QEMUFileOps output_ops = { .writev = channel_writev, .shutdown = channel_shutdown };
+static const QEMUFileOps output_ops = {
+    .writev = channel_writev, .lend = channel_lend, .shutdown = channel_shutdown,
+};
 static const QEMUFileOps input_ops = { .read = channel_read, .shutdown = channel_shutdown };
 
 QEMUFile *qemu_file_channel_new_output(MigrationChannel *ch)

@@ -19,6 +19,8 @@
 
 /* Output: small puts between two flushes. */
 #define QEMU_FILE_OUT_BUFFER (32 * 1024)
+/* Output: pages that follow each other are lent from here on; for fewer the calls cost more than the copy. */
+#define QEMU_FILE_LEND (64 * 1024)
 /* Input: what one read asks for. */
 #define QEMU_FILE_IN_BUFFER (1024 * 1024)
 /* Input: gets of this size and more leave the buffer out. Below it a read would be a waste of its call. */
@@ -193,8 +195,12 @@ static uint64_t now_ns(void)
     return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
 }
 
-static bool write_iov(QEMUFile *f, Error **errp)
+/* All that waits, and behind it `pages` (NULL: nothing). */
+static bool write_iov(QEMUFile *f, const struct iovec *pages, Error **errp)
 {
+    if (pages) {
+        return f->ops->lend(f->opaque, f->iov, f->niov, pages, errp);
+    }
     if (f->ops->writev) {
         return f->ops->writev(f->opaque, f->iov, f->niov, errp);
     }
@@ -206,13 +212,14 @@ static bool write_iov(QEMUFile *f, Error **errp)
     return true;
 }
 
-bool qemu_fflush(QEMUFile *f)
+static bool flush(QEMUFile *f, const struct iovec *pages)
 {
-    if (f->niov && still_open(f)) {
+    if ((f->niov || pages) && still_open(f)) {
         Error *err = NULL;
         uint64_t start = now_ns();
-        if (write_iov(f, &err)) {
-            atomic_fetch_add_explicit(&f->transferred, f->waiting, memory_order_relaxed);
+        if (write_iov(f, pages, &err)) {
+            atomic_fetch_add_explicit(&f->transferred, f->waiting + (pages ? pages->iov_len : 0),
+                                      memory_order_relaxed);
         } else {
             qemu_file_set_error(f, err);
         }
@@ -222,6 +229,11 @@ bool qemu_fflush(QEMUFile *f)
     f->niov = 0;
     f->waiting = 0;
     return !f->error;
+}
+
+bool qemu_fflush(QEMUFile *f)
+{
+    return flush(f, NULL);
 }
 
 /* Appends bytes that do not move until the flush; a piece that goes on where the last one ends joins it. */
@@ -246,6 +258,17 @@ void qemu_put_page_ref(QEMUFile *f, const void *host, size_t len)
     add_iov(f, host, len);
     if (f->niov == QEMU_FILE_MAX_IOV || f->waiting >= QEMU_FILE_BATCH) {
         qemu_fflush(f);
+    }
+}
+
+void qemu_lend_pages(QEMUFile *f, const void *host, size_t len)
+{
+    if (len < QEMU_FILE_LEND || !f->ops->lend) {
+        qemu_put_page_ref(f, host, len);
+    } else if (!f->error) {
+        const struct iovec pages = { .iov_base = (void *)host, .iov_len = len };
+        f->total += len;
+        flush(f, &pages);
     }
 }
 
@@ -360,9 +383,9 @@ static void set_truncated(QEMUFile *f, size_t missing)
 }
 
 /* Hands out what stands in the buffer, or what a read brings; 0 at the end or after an error. */
-static size_t get_some(QEMUFile *f, uint8_t *out, size_t len)
+static size_t get_some(QEMUFile *f, uint8_t *out, size_t len, bool direct)
 {
-    if (len >= QEMU_FILE_DIRECT && f->pos == f->len && !f->borrowed) {
+    if (direct && f->pos == f->len) {
         f->read_size = QEMU_FILE_IN_SHORT;
         return read_some(f, out, len);
     }
@@ -377,8 +400,9 @@ static size_t get_some(QEMUFile *f, uint8_t *out, size_t len)
 void qemu_get_buffer(QEMUFile *f, void *buf, size_t len)
 {
     uint8_t *out = buf;
+    bool direct = len >= QEMU_FILE_DIRECT && !f->borrowed;
     while (len) {
-        size_t n = get_some(f, out, len);
+        size_t n = get_some(f, out, len, direct);
         if (!n) {
             if (!f->error) {
                 set_truncated(f, len);

@@ -78,7 +78,7 @@ uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run)
         return bytes + 1;
     }
     uint64_t data = (uint64_t)run->pages * TARGET_PAGE_SIZE;
-    qemu_put_page_ref(w->f, run->block->host + run->offset, data);
+    qemu_lend_pages(w->f, run->block->host + run->offset, data);
     return bytes + data;
 }
 

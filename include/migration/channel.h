@@ -26,10 +26,16 @@ typedef struct MigrationDirectOps MigrationDirectOps;
 
 /* ---- a channel ---- */
 
-/* Required: all but finish. */
+/* Required: all but lend and finish. */
 typedef struct MigrationChannelOps {
     /* Writes all bytes of iov (which it may change) or fails. */
     bool (*writev)(MigrationChannel *ch, struct iovec *iov, int niov, Error **errp);
+    /*
+     * Writes iov (which may be empty) and then the pages at host, all of both or fails. The pages (both numbers
+     * multiples of the host's page size) need not be copied: they may be read from their place until the channel
+     * is closed, and what they hold then is sent. NULL: as writev.
+     */
+    bool (*lend)(MigrationChannel *ch, struct iovec *iov, int niov, const struct iovec *pages, Error **errp);
     /* Reads 1 … len bytes; *got = 0 at the end of the stream. */
     bool (*read)(MigrationChannel *ch, void *buf, size_t len, size_t *got, Error **errp);
     /* Makes blocked and later reads and writes fail. Any thread, more than once. */

@@ -26,6 +26,8 @@ typedef struct QEMUFileOps {
     bool (*write)(void *opaque, const uint8_t *buf, size_t len, Error **errp);
     /* Writes all of iov (which it may change; 1 … QEMU_FILE_MAX_IOV entries) or fails. */
     bool (*writev)(void *opaque, struct iovec *iov, int niov, Error **errp);
+    /* As writev, and behind it `pages`, which may be read later still (MigrationChannelOps.lend). May be NULL. */
+    bool (*lend)(void *opaque, struct iovec *iov, int niov, const struct iovec *pages, Error **errp);
     /* Reads 1 … len bytes; *got = 0 at the end of the stream. */
     bool (*read)(void *opaque, uint8_t *buf, size_t len, size_t *got, Error **errp);
     /* Called once by qemu_fclose(); may be NULL. */
@@ -65,6 +67,11 @@ void qemu_put_buffer(QEMUFile *f, const void *buf, size_t len);
  * between the other puts. They must stay readable until then; if they change, either state may be sent.
  */
 void qemu_put_page_ref(QEMUFile *f, const void *host, size_t len);
+/*
+ * The same for pages that are allowed to change at any time until the file is closed: of pages that follow each
+ * other in great number the channel need not make a copy. host and len are multiples of the host's page size.
+ */
+void qemu_lend_pages(QEMUFile *f, const void *host, size_t len);
 /* u8 length and the bytes, no NUL; longer than 255 bytes is a sticky error. */
 void qemu_put_counted_string(QEMUFile *f, const char *s);
 

@@ -347,6 +347,40 @@ static void test_big_reads(void)
     channel_clear(&t);
 }
 
+/* Behind a long get comes a head, and then perhaps another one: little is read, and more each time. */
+static void test_short_reads(void)
+{
+    size_t len = 1 << 20;
+    uint8_t *want = g_malloc(len), *got = g_malloc0(len);
+    TestChannel t;
+    channel_init(&t);
+    for (size_t i = 0; i < len; i++) {
+        want[i] = i * 31 >> 3;
+    }
+    g_byte_array_append(t.bytes, want, len);
+    QEMUFile *f = qemu_file_channel_new_input(&t.parent);
+    t.piece = 100000;
+    qemu_get_buffer(f, got, 400000);
+    t.max_call = 0;
+    g_assert_cmpuint(t.at, ==, 400000);         /* to its end, and not beyond */
+    qemu_get_buffer(f, got + 400000, 10);
+    g_assert_cmpuint(t.max_call, ==, 4096);
+    qemu_get_buffer(f, got + 400010, 4096);
+    g_assert_cmpuint(t.max_call, ==, 8192);
+    qemu_get_buffer(f, got + 404106, 100000);
+    g_assert_cmpuint(t.at, ==, 504106);
+    t.max_call = 0;
+    for (size_t at = 504106; at < len; at++) {
+        got[at] = qemu_get_byte(f);
+    }
+    g_assert_cmpuint(t.max_call, ==, 1 << 20);
+    g_assert_true(memcmp(want, got, len) == 0);
+    g_assert_true(qemu_fclose(f, NULL));
+    g_free(want);
+    g_free(got);
+    channel_clear(&t);
+}
+
 static void test_peek(void)
 {
     uint8_t bytes[3000];
@@ -460,6 +494,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qemu-file/output/long-string", test_long_string);
     g_test_add_func("/qemu-file/input/cuts", test_read_cuts);
     g_test_add_func("/qemu-file/input/big-reads", test_big_reads);
+    g_test_add_func("/qemu-file/input/short-reads", test_short_reads);
     g_test_add_func("/qemu-file/input/peek", test_peek);
     g_test_add_func("/qemu-file/input/bad-strings", test_bad_strings);
     g_test_add_func("/qemu-file/shutdown/output", test_shut_output);
