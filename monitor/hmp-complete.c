@@ -11,7 +11,7 @@
 #include "chardev/char.h"
 #include "hw/qdev.h"
 #include "hw/user-object.h"
-#include "migration/options.h"
+#include "migration/migration.h"
 #include "net/net.h"
 #include "util/log-items.h"
 #include "util/trace.h"
@@ -155,6 +155,60 @@ static void add_parameters(HmpContext *ctx, GPtrArray *words)
     add_options(words, false);
 }
 
+static void add_states(HmpContext *ctx, GPtrArray *words)
+{
+    add(words, migration_status_name(MIGRATION_STATUS_PRE_SWITCHOVER));
+}
+
+static void add_settlements(HmpContext *ctx, GPtrArray *words)
+{
+    add(words, "keep");
+    add(words, "forget");
+}
+
+/* Asks QMP for a list and offers the names in it; without an answer there is nothing to offer. */
+static void add_snapshots(HmpContext *ctx, GPtrArray *words)
+{
+    json_t *list = NULL, *one;
+    size_t i;
+    if (!hmp_qmp(ctx, "x-query-snapshots", NULL, &list, NULL)) {
+        return;
+    }
+    json_array_foreach(list, i, one) {
+        add(words, json_string_value(json_object_get(one, "name")));
+    }
+    json_decref(list);
+}
+
+/* A number as migrate_set_parameter reads it back, whose sizes without a letter are MiB. */
+static void add_number(GPtrArray *words, const MigrationOption *option, uint64_t value)
+{
+    const char *letter = option->type == MIG_OPT_SIZE ? "M" : "";
+    if (*letter && value % (1 << 20)) {
+        value >>= 10;
+        letter = "K";
+    } else if (*letter) {
+        value >>= 20;
+    }
+    g_ptr_array_add(words, g_strdup_printf("%" PRIu64 "%s", value, letter));
+}
+
+/* What a parameter can be set to: on and off, or what it is and what it was at first. */
+static void add_values(HmpContext *ctx, const char *name, GPtrArray *words)
+{
+    MigrationState *s = ctx->machine->migration;
+    const MigrationOption *option = migration_option_find(name, false);
+    if (option && option->type == MIG_OPT_BOOL) {
+        add_onoff(ctx, words);
+    } else if (option && option->type != MIG_OPT_STRING) {
+        uint64_t now = s ? migration_uint(migration_options(s), name) : option->def;
+        add_number(words, option, option->def);
+        if (now != option->def) {
+            add_number(words, option, now);
+        }
+    }
+}
+
 static void add_type(HmpContext *ctx, const char *type, GPtrArray *words)
 {
     static const struct {
@@ -165,8 +219,9 @@ static void add_type(HmpContext *ctx, const char *type, GPtrArray *words)
         { "cpu", add_cpus }, { "device", add_devices }, { "driver", add_drivers },
         { "event", add_events }, { "item", add_items }, { "logitem", add_log_items },
         { "migcap", add_capabilities }, { "migparam", add_parameters },
-        { "netdev", add_clients }, { "nic", add_clients }, { "object", add_objects },
-        { "onoff", add_onoff },
+        { "migstate", add_states }, { "netdev", add_clients }, { "nic", add_clients },
+        { "object", add_objects }, { "onoff", add_onoff }, { "settle", add_settlements },
+        { "snapshot", add_snapshots },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
         if (strcmp(types[i].type, type) == 0) {
@@ -210,6 +265,7 @@ GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start)
     const HmpCommand *command = hmp_command_find(hmp_commands, at, n);
     bool info = command && command->run == hmp_info;
     unsigned number = 0;
+    g_autofree char *previous = NULL;
     /* Words that are complete, flags apart, are the arguments before this one. */
     for (at += strcspn(at, " \t"), at += strspn(at, " \t"); at < line + *word_start; number++) {
         n = strcspn(at, " \t");
@@ -220,6 +276,8 @@ GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start)
         } else if (*at == '-') {
             number--;
         }
+        g_free(previous);
+        previous = g_strndup(at, n);
         at += n;
         at += strspn(at, " \t");
     }
@@ -227,6 +285,8 @@ GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start)
         add_argument(ctx, command, number, line + *word_start, words);
         if (command->run == hmp_device_add && number == 0) {
             add_drivers(ctx, words);
+        } else if (command->run == hmp_migrate_set_parameter && number == 1) {
+            add_values(ctx, previous, words);
         }
     }
     return words;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/migration.h"
 #include "monitor/hmp-commands.h"
 #include "monitor/hmp.h"
 #include "system/cpu.h"
@@ -53,8 +54,8 @@ struct HmpCall {
  *   option      a flag with a word behind it
  *   fmt         right behind the command's name: /COUNT FORMAT SIZE
  *   cpu         as int, and TAB knows the harts
- *   block, chardev, device, driver, event, file, item, command, logitem, migcap, migparam,
- *   netdev, nic, object
+ *   block, chardev, device, driver, event, file, item, command, logitem, migcap, migparam, migstate,
+ *   netdev, nic, object, settle, snapshot
  *               a word, which TAB completes
  */
 typedef struct HmpCommand {
@@ -145,6 +146,8 @@ GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start);
 
 /* Shows the migration that was just started until it has ended. False where nothing can wait. */
 bool hmp_migrate_wait(HmpContext *ctx);
+/* "37 %, 118 MiB/s, 240 MiB left, dirty 12.3 MiB/s, stop 4 ms" of a migration that runs. */
+void hmp_print_progress(HmpContext *ctx, const MigrationInfoData *d);
 /* Bytes for people, such as "37.5 MiB", into text, which it returns. */
 #define HMP_SIZE_TEXT 24
 const char *hmp_size_text(char text[HMP_SIZE_TEXT], double bytes);

@@ -177,7 +177,8 @@ static void print_xbzrle(HmpContext *ctx, const MigrationInfoData *d)
     hmp_printf(ctx, "xbzrle overflow: %" PRIu64 "\n", d->xbzrle.overflows);
 }
 
-static void print_info(HmpContext *ctx, const MigrationInfoData *d)
+/* What matters comes first; the lines are those that scripts look for. */
+static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running)
 {
     static const char *const handovers[] = { NULL, "confirmed", "unconfirmed", "in doubt" };
     hmp_printf(ctx, "Migration status: %s", migration_status_name(d->status));
@@ -187,6 +188,11 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d)
     }
     if (handovers[d->handover]) {
         hmp_printf(ctx, "handover: %s\n", handovers[d->handover]);
+    }
+    if (running && d->has_ram) {
+        hmp_puts(ctx, "progress: ");
+        hmp_print_progress(ctx, d);
+        hmp_puts(ctx, "\n");
     }
     print_ms(ctx, "total time", d->total_time_ms);
     print_ms(ctx, "expected downtime", d->downtime_ms >= 0 ? -1 : d->expected_downtime_ms);
@@ -217,9 +223,20 @@ void hmp_info_migrate(HmpCall *call)
         hmp_printf(call->ctx, "blocked: %s\n", *reason);
     }
     if (data.status != MIGRATION_STATUS_NONE) {
-        print_info(call->ctx, &data);
+        print_info(call->ctx, &data, migration_is_running(call->ctx->machine->migration));
     }
     migration_info_clear(&data);
+}
+
+/* "max-bandwidth: 134217728 bytes/s (128 MiB)" */
+static void print_number(HmpContext *ctx, const MigrationOption *option, json_int_t value)
+{
+    char size[HMP_SIZE_TEXT];
+    hmp_printf(ctx, "%s: %" JSON_INTEGER_FORMAT "%s%s", option->name, value, *option->unit ? " " : "", option->unit);
+    if (option->type == MIG_OPT_SIZE && value) {
+        hmp_printf(ctx, " (%s)", hmp_size_text(size, (double)value));
+    }
+    hmp_puts(ctx, "\n");
 }
 
 static void print_options(HmpCall *call, bool capabilities)
@@ -235,8 +252,7 @@ static void print_options(HmpCall *call, bool capabilities)
         } else if (json_is_string(value)) {
             hmp_printf(call->ctx, "%s: '%s'\n", name, json_string_value(value));
         } else {
-            hmp_printf(call->ctx, "%s: %" JSON_INTEGER_FORMAT "%s%s\n", name, json_integer_value(value),
-                       *option->unit ? " " : "", option->unit);
+            print_number(call->ctx, option, json_integer_value(value));
         }
     }
     json_decref(values);

@@ -24,12 +24,11 @@ const char *hmp_size_text(char text[HMP_SIZE_TEXT], double bytes)
 
 /* ---- the line that is drawn again ---- */
 
-/* "active 37 %, 118 MiB/s, 240 MiB left, dirty 12.3 MiB/s, stop 4 ms" */
-static void draw_active(HmpContext *ctx, const MigrationInfoData *d)
+void hmp_print_progress(HmpContext *ctx, const MigrationInfoData *d)
 {
     char a[HMP_SIZE_TEXT];
     uint64_t done = d->total - MIN(d->remaining, d->total);
-    hmp_printf(ctx, " %u %%", d->total ? (unsigned)(100 * (double)done / (double)d->total) : 0);
+    hmp_printf(ctx, "%u %%", d->total ? (unsigned)(100 * (double)done / (double)d->total) : 0);
     if (d->mbps >= 0) {
         hmp_printf(ctx, ", %s/s", hmp_size_text(a, d->mbps * 1e6 / 8));
     }
@@ -47,7 +46,8 @@ static void draw(HmpContext *ctx, const MigrationInfoData *d)
 {
     hmp_printf(ctx, "\r%s", migration_status_name(d->status));
     if (d->has_ram && d->status == MIGRATION_STATUS_ACTIVE) {
-        draw_active(ctx, d);
+        hmp_puts(ctx, " ");
+        hmp_print_progress(ctx, d);
     } else if (d->total_time_ms >= 0) {
         hmp_printf(ctx, ", %.1f s", (double)d->total_time_ms / 1000);
     }

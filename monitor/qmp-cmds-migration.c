@@ -297,7 +297,9 @@ static SocketAddress *socket_of(const char *text)
     if (g_str_has_prefix(text, "unix:")) {
         value = json_pack("{ss ss}", "type", "unix", "path", text + 5);
     } else if (inet && port > host_part) {
-        g_autofree char *host = g_strndup(host_part, (gsize)(port - host_part));
+        /* The brackets of an IPv6 address belong to the URI. */
+        gsize bracket = host_part[0] == '[' && port[-1] == ']' ? 1 : 0;
+        g_autofree char *host = g_strndup(host_part + bracket, (gsize)(port - host_part) - 2 * bracket);
         value = json_pack("{ss ss ss}", "type", "inet", "host", host, "port", port + 1);
     }
     if (value) {

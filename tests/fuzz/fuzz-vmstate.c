@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "fuzz-sections.h"
+#include "fuzz-keep.h"
 
 static void damage(GByteArray *bytes, FuzzBytes *in)
 {
@@ -32,20 +32,24 @@ static void damage(GByteArray *bytes, FuzzBytes *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static FuzzKept kept[2];        /* legacy, modern */
     FuzzBytes in = { data, size, 0 };
     unsigned head = fuzz_take(&in, 1);
-    Machine *m = fuzz_machine_new(1, head & 1);
-    FuzzSections sections = { .count = 0 };
-    savevm_foreach(m, fuzz_add_section, &sections);
-    const SaveStateInfo *info = &sections.list[(head >> 1) % sections.count];
-    GByteArray *bytes = fuzz_save(info);
+    FuzzKept *k = &kept[head & 1];
+    fuzz_keep_begin(k, 1, head & 1);
+    unsigned which = (head >> 1) % k->sections.count;
+    const SaveStateInfo *info = &k->sections.list[which];
+    GByteArray *bytes = g_byte_array_new();
+    g_byte_array_append(bytes, k->fresh[which]->data, k->fresh[which]->len);
     damage(bytes, &in);
     g_autofree char *text = NULL;
     bool ok = fuzz_load(info, bytes, &text);
     g_byte_array_unref(bytes);
     if (ok) {
-        fuzz_machine_live(m);
+        runstate_set(k->m, RUN_STATE_PAUSED, NULL);
+        fuzz_machine_live(k->m);
     }
-    fuzz_machine_free(m);
+    const FuzzBytes touched = { (const uint8_t *)info->idstr, strlen(info->idstr), 0 };
+    fuzz_keep_end(k, ok ? NULL : &touched);
     return 0;
 }

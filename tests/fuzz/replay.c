@@ -3,7 +3,8 @@
  *
  * Usage: replay-NAME [FILE]...     without files: tests/fuzz/corpus/NAME, a point a file
  *
- * Each file is also cut in half and has its bits flipped in a few places, the same ones each time.
+ * Each file is also cut in half, and changed as the target's own mutator would, or else by bits flipped in a few
+ * places; in the same ways each time.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,9 +17,12 @@
 
 #define VARIANTS 4      /* with flipped bits */
 #define FLIPS 8
+#define MUTANTS 32      /* by the target's mutator */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) __attribute__((weak));
 
 /* The input gets memory of its own, so that a sanitizer sees a step beyond its end. */
 static void run_input(const char *bytes, size_t size)
@@ -28,10 +32,34 @@ static void run_input(const char *bytes, size_t size)
     LLVMFuzzerTestOneInput(copy, size);
 }
 
+/* What libFuzzer would do to bytes of which a mutator knows no more. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
+{
+    static guint32 turn;
+    if (size) {
+        turn = turn * 1103515245 + 12345;
+        data[(turn >> 8) % size] ^= 1 << (turn >> 5) % 8;
+    }
+    return size;
+}
+
+static void run_mutants(const char *bytes, size_t size)
+{
+    size_t max = 2 * size + 4096;
+    g_autofree uint8_t *copy = g_malloc(max);
+    for (unsigned seed = 0; seed < MUTANTS; seed++) {
+        memcpy(copy, bytes, size);
+        run_input((char *)copy, LLVMFuzzerCustomMutator(copy, size, max, seed));
+    }
+}
+
 static void run_variants(char *bytes, size_t size)
 {
     GRand *rand = g_rand_new_with_seed(size);
     run_input(bytes, size / 2);
+    if (LLVMFuzzerCustomMutator) {
+        run_mutants(bytes, size);
+    }
     for (unsigned i = 0; i < VARIANTS && size; i++) {
         for (unsigned k = 0; k < FLIPS; k++) {
             bytes[g_rand_int_range(rand, 0, size)] ^= 1 << g_rand_int_range(rand, 0, 8);

@@ -616,6 +616,18 @@ static void test_completion(void)
     expect_words(&ctx, "info nonsense ", "");
     expect_words(&ctx, "nonsense ", "");
     expect_words(&ctx, "device_add riscv.no", "");
+    expect_words(&ctx, "migrate -", "-d -b -i -r ");
+    expect_words(&ctx, "migrate_set_capability val", "validate-uuid ");
+    expect_words(&ctx, "migrate_set_capability validate-uuid ", "on off ");
+    expect_words(&ctx, "migrate_set_parameter max-b", "max-bandwidth ");
+    expect_words(&ctx, "migrate_set_parameter max-bandwidth ", "128M ");
+    expect_words(&ctx, "migrate_set_parameter downtime-limit  ", "300 ");
+    expect_words(&ctx, "migrate_set_parameter tls-creds ", "");
+    expect_words(&ctx, "migrate_set_parameter nonsense ", "");
+    expect_words(&ctx, "migrate_set_parameter downtime-limit 300 ", "");
+    expect_words(&ctx, "migrate_continue ", "pre-switchover ");
+    expect_words(&ctx, "x_migrate_settle f", "forget ");
+    expect_words(&ctx, "loadvm ", "");
     machine_unlock(&b->m);
     hart_bench_free(b);
 }

@@ -1,0 +1,321 @@
+/*
+ * fuzz-mutate.h - changes a migration stream as its writer would have had to, item by item, field by field.
+ *
+ * No state; one thread.  Framing, names and footers stay what they must be unless they are what is changed, so
+ * that most inputs get as far as the devices.  Everything follows from the seed.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef GODWIT_TESTS_FUZZ_MUTATE_H
+#define GODWIT_TESTS_FUZZ_MUTATE_H
+
+#include "fuzz-stream.h"
+
+/* libFuzzer's own, or replay.c's: changes bytes as it likes; the new length, at most max. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *two, size_t two_size,
+                                 uint8_t *out, size_t max, unsigned seed);
+
+#define FUZZ_CHANGES 3          /* at once, at most */
+#define FUZZ_GROWTH 64          /* bytes that a payload gains at most, pages aside */
+
+typedef struct FuzzRand {
+    uint64_t state;
+} FuzzRand;
+
+static inline uint32_t fuzz_rand(FuzzRand *r, uint32_t below)
+{
+    r->state = r->state * 6364136223846793005u + 1442695040888963407u;
+    return below ? (uint32_t)(r->state >> 33) % below : 0;
+}
+
+/* What a length, a count, an index or an address is likely to be checked against, or not. */
+static inline uint64_t fuzz_rand_number(FuzzRand *r)
+{
+    static const uint64_t edges[] = {
+        0, 1, 2, 7, 8, 31, 32, 64, 127, 128, 255, 256, 1023, 1024, 1025, 4095, 4096, 32767, 32768, 65535, 65536,
+        0x7fffffff, 0x80000000, 0xffffffff, 0x80000000 + (4 << 20), INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX,
+        0xfffff000, 0x10001000, 0x80001000,
+    };
+    uint64_t v = edges[fuzz_rand(r, G_N_ELEMENTS(edges))];
+    switch (fuzz_rand(r, 4)) {
+    case 0:
+        return v + fuzz_rand(r, 5) - 2;
+    case 1:
+        return fuzz_rand(r, 256);
+    default:
+        return v;
+    }
+}
+
+static inline FuzzItem *fuzz_rand_item(FuzzStream *s, FuzzRand *r)
+{
+    return &s->item[fuzz_rand(r, s->count)];
+}
+
+/* A section; NULL if a few tries find none. */
+static inline FuzzItem *fuzz_rand_section(FuzzStream *s, FuzzRand *r)
+{
+    for (int i = 0; i < 8; i++) {
+        FuzzItem *item = fuzz_rand_item(s, r);
+        if (fuzz_is_section(item)) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static inline guint fuzz_body_len(const FuzzItem *item)
+{
+    return item->bytes->len - item->head - item->foot;
+}
+
+/* ---- items ---- */
+
+static inline void fuzz_drop(FuzzStream *s, FuzzRand *r)
+{
+    if (s->count > 1) {
+        fuzz_stream_remove(s, fuzz_rand(r, s->count));
+    }
+}
+
+static inline void fuzz_double(FuzzStream *s, FuzzRand *r)
+{
+    unsigned i = fuzz_rand(r, s->count);
+    fuzz_stream_insert(s, i + fuzz_rand(r, s->count - i) + 1, &s->item[i]);
+}
+
+static inline void fuzz_swap(FuzzStream *s, FuzzRand *r)
+{
+    unsigned a = fuzz_rand(r, s->count), b = fuzz_rand(r, s->count);
+    FuzzItem one = s->item[a];
+    s->item[a] = s->item[b];
+    s->item[b] = one;
+}
+
+static inline void fuzz_cut(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_item(s, r);
+    g_byte_array_set_size(item->bytes, fuzz_rand(r, item->bytes->len + 1));
+    item->type = FUZZ_REST;
+    item->head = item->foot = 0;
+}
+
+/* A command, known or not. */
+static inline void fuzz_command(FuzzStream *s, FuzzRand *r)
+{
+    static const uint16_t commands[] = {
+        MIG_CMD_OPEN_RETURN_PATH, MIG_CMD_PING, MIG_CMD_GODWIT_GO, 0, 3, 0xffff,
+    };
+    uint8_t bytes[5 + 8] = { QEMU_VM_COMMAND };
+    uint16_t len = (uint16_t)(fuzz_rand(r, 3) * 4);
+    fuzz_put_be(bytes + 1, commands[fuzz_rand(r, G_N_ELEMENTS(commands))], 2);
+    fuzz_put_be(bytes + 3, len, 2);
+    FuzzItem item = { .type = QEMU_VM_COMMAND, .bytes = g_byte_array_append(g_byte_array_new(), bytes, 5 + len) };
+    fuzz_stream_insert(s, 1 + fuzz_rand(r, s->count), &item);
+    g_byte_array_unref(item.bytes);
+}
+
+/* ---- what frames a section ---- */
+
+static inline void fuzz_number(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_section(s, r);
+    if (item && item->bytes->len >= item->head + item->foot) {
+        bool named = fuzz_has_name(item);
+        guint at = named ? item->head - (fuzz_rand(r, 2) ? 8 : 4) : 1;
+        fuzz_put_be(item->bytes->data + at, fuzz_rand_number(r), 4);
+    }
+}
+
+/* Another section's contents under this one's name. */
+static inline void fuzz_rename(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_section(s, r), *other = fuzz_rand_section(s, r);
+    if (item && other && item != other && item->foot && other->foot) {
+        fuzz_item_replace(item, item->head, fuzz_body_len(item), other->bytes->data + other->head,
+                          fuzz_body_len(other));
+    }
+}
+
+/* ---- payloads ---- */
+
+static inline void fuzz_field(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_item(s, r);
+    unsigned size = 1u << fuzz_rand(r, 4);
+    if (fuzz_body_len(item) >= size) {
+        guint at = item->head + fuzz_rand(r, fuzz_body_len(item) - size + 1);
+        fuzz_put_be(item->bytes->data + at, fuzz_rand_number(r), size);
+    }
+}
+
+static inline void fuzz_bits(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_item(s, r);
+    guint len = fuzz_body_len(item);
+    if (len) {
+        uint8_t *copy = g_malloc(len + FUZZ_GROWTH);
+        memcpy(copy, item->bytes->data + item->head, len);
+        size_t now = LLVMFuzzerMutate(copy, len, fuzz_rand(r, 4) ? len : len + FUZZ_GROWTH);
+        fuzz_item_replace(item, item->head, len, copy, (guint)now);
+        g_free(copy);
+    }
+}
+
+/* Longer or shorter, by the size of a field. */
+static inline void fuzz_resize(FuzzStream *s, FuzzRand *r)
+{
+    static const uint8_t zeroes[FUZZ_GROWTH];
+    FuzzItem *item = fuzz_rand_item(s, r);
+    guint size = 1u << fuzz_rand(r, 5), len = fuzz_body_len(item);
+    guint at = item->head + fuzz_rand(r, len + 1);
+    if (fuzz_rand(r, 2)) {
+        fuzz_item_replace(item, at, 0, zeroes, size);
+    } else if (at + size <= item->head + len) {
+        fuzz_item_replace(item, at, size, NULL, 0);
+    }
+}
+
+/* Where a subsection begins in the payload: u8 5, u8 length, a name with a slash; the item's length if nowhere. */
+static inline guint fuzz_find_subsection(const FuzzItem *item, guint from)
+{
+    const uint8_t *p = item->bytes->data;
+    guint end = item->bytes->len - item->foot;
+    for (guint at = from; at + 2 < end; at++) {
+        if (p[at] == QEMU_VM_SUBSECTION && p[at + 1] > 3 && at + 2 + p[at + 1] + 4 <= end &&
+            g_ascii_isalpha(p[at + 2]) && memchr(p + at + 2, '/', p[at + 1])) {
+            return at;
+        }
+    }
+    return item->bytes->len;
+}
+
+/* A subsection disappears, comes twice, or gets another version. */
+static inline void fuzz_subsection(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_section(s, r);
+    guint at = item ? fuzz_find_subsection(item, item->head) : 0;
+    for (unsigned skip = fuzz_rand(r, 4); item && skip && at < item->bytes->len; skip--) {
+        guint next = fuzz_find_subsection(item, at + 1);
+        at = next < item->bytes->len ? next : at;
+    }
+    if (!item || at >= item->bytes->len) {
+        return;
+    }
+    guint next = MIN(fuzz_find_subsection(item, at + 1), item->bytes->len - item->foot);
+    g_autofree uint8_t *copy = g_memdup2(item->bytes->data + at, next - at);
+    switch (fuzz_rand(r, 3)) {
+    case 0:
+        fuzz_item_replace(item, at, next - at, NULL, 0);
+        break;
+    case 1:
+        fuzz_item_replace(item, next, 0, copy, next - at);
+        break;
+    default:
+        fuzz_put_be(item->bytes->data + at + 2 + copy[1], fuzz_rand_number(r), 4);
+        break;
+    }
+}
+
+/* ---- RAM ---- */
+
+/* A record of any kind, for a place that there may be or not, with as much data as belongs to it. */
+static inline GByteArray *fuzz_record(FuzzRand *r)
+{
+    static const unsigned kinds[] = {
+        RAM_SAVE_FLAG_ZERO, RAM_SAVE_FLAG_PAGE, RAM_SAVE_FLAG_MEM_SIZE, RAM_SAVE_FLAG_EOS, RAM_SAVE_FLAG_XBZRLE,
+        RAM_SAVE_FLAG_COMPRESS_PAGE, RAM_SAVE_FLAG_HOOK, RAM_SAVE_FLAG_MULTIFD_FLUSH, 0,
+    };
+    static const char *const names[] = { "riscv_virt_board.ram", "riscv_virt_board.mrom", "virt.flash0", "", "ram" };
+    unsigned flags = kinds[fuzz_rand(r, G_N_ELEMENTS(kinds))];
+    uint8_t head[8], data[TARGET_PAGE_SIZE] = { (uint8_t)fuzz_rand(r, 256) };
+    if (fuzz_rand(r, 2)) {
+        flags |= RAM_SAVE_FLAG_CONTINUE;
+    }
+    uint64_t offset = fuzz_rand(r, 2) ? fuzz_rand(r, 2048) * (uint64_t)TARGET_PAGE_SIZE : fuzz_rand_number(r);
+    fuzz_put_be(head, (offset & TARGET_PAGE_MASK) | flags, 8);
+    GByteArray *bytes = g_byte_array_append(g_byte_array_new(), head, 8);
+    if (!(flags & RAM_SAVE_FLAG_CONTINUE)) {
+        const char *name = names[fuzz_rand(r, G_N_ELEMENTS(names))];
+        uint8_t len = (uint8_t)strlen(name);
+        g_byte_array_append(bytes, &len, 1);
+        g_byte_array_append(bytes, (const uint8_t *)name, len);
+    }
+    guint size = flags & RAM_SAVE_FLAG_PAGE ? TARGET_PAGE_SIZE : flags & RAM_SAVE_FLAG_ZERO ? 1 : fuzz_rand(r, 40);
+    return g_byte_array_append(bytes, data, size);
+}
+
+/* It goes to the front of a RAM section, or before its last record. */
+static inline void fuzz_ram(FuzzStream *s, FuzzRand *r)
+{
+    FuzzItem *item = fuzz_rand_section(s, r);
+    if (item && fuzz_body_len(item) >= 8 && item->type != QEMU_VM_SECTION_FULL) {
+        GByteArray *record = fuzz_record(r);
+        guint at = fuzz_rand(r, 2) ? item->head : item->bytes->len - item->foot - 8;
+        fuzz_item_replace(item, at, 0, record->data, record->len);
+        g_byte_array_unref(record);
+    }
+}
+
+/* ---- all of it ---- */
+
+static inline void fuzz_change(FuzzStream *s, FuzzRand *r)
+{
+    typedef void Change(FuzzStream *s, FuzzRand *r);
+    static Change *const changes[] = {
+        fuzz_drop, fuzz_double, fuzz_swap, fuzz_cut, fuzz_command, fuzz_number, fuzz_rename, fuzz_resize,
+        fuzz_subsection, fuzz_ram, fuzz_field, fuzz_field, fuzz_field, fuzz_field, fuzz_bits, fuzz_bits,
+    };
+    if (s->count) {
+        changes[fuzz_rand(r, G_N_ELEMENTS(changes))](s, r);
+    }
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    FuzzRand r = { seed };
+    FuzzStream s;
+    if (size == 0 || fuzz_rand(&r, 32) == 0) {
+        return LLVMFuzzerMutate(data, size, max);
+    }
+    fuzz_stream_read(&s, data, size);
+    for (unsigned i = 1 + fuzz_rand(&r, FUZZ_CHANGES); i; i--) {
+        fuzz_change(&s, &r);
+    }
+    size_t len = fuzz_stream_write(&s, data, max);
+    fuzz_stream_clear(&s);
+    return len;
+}
+
+static inline bool fuzz_same_section(const FuzzItem *a, const FuzzItem *b)
+{
+    return fuzz_has_name(a) && fuzz_has_name(b) && a->head == b->head && a->foot && b->foot &&
+           memcmp(a->bytes->data + 5, b->bytes->data + 5, a->head - 5) == 0;
+}
+
+/* Some sections of one as two has them. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size, const uint8_t *two, size_t two_size,
+                                 uint8_t *out, size_t max, unsigned seed)
+{
+    FuzzRand r = { seed };
+    FuzzStream a, b;
+    fuzz_stream_read(&a, one, one_size);
+    fuzz_stream_read(&b, two, two_size);
+    for (unsigned i = 0; i < a.count; i++) {
+        for (unsigned k = 0; k < b.count && fuzz_rand(&r, 2); k++) {
+            if (fuzz_same_section(&a.item[i], &b.item[k])) {
+                fuzz_item_replace(&a.item[i], a.item[i].head, fuzz_body_len(&a.item[i]),
+                                  b.item[k].bytes->data + b.item[k].head, fuzz_body_len(&b.item[k]));
+                break;
+            }
+        }
+    }
+    size_t len = fuzz_stream_write(&a, out, max);
+    fuzz_stream_clear(&a);
+    fuzz_stream_clear(&b);
+    return len;
+}
+
+#endif
