@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "migration/migration-internal.h"
+#include "migration/ram.h"
 #include "migration/wire.h"
 #include "system/clock.h"
 #include "trace/migration.h"
@@ -244,6 +245,7 @@ static bool check_state(MigrationIncoming *in)
 
 static bool load(MigrationIncoming *in)
 {
+    ram_migration_configure_load(in->s->machine, migration_cap(in->s->options, "rdma-pin-all"));
     if (!loadvm_state(in->in, in->s->machine, &load_ops, in, &in->result, &in->error) || !check_state(in)) {
         return false;
     }

@@ -123,6 +123,7 @@ static RAMSaveConfig ram_config(const Sender *t)
         .runs = t->run->save.runs,
         .xbzrle = t->run->config.xbzrle,
         .cache_bytes = migration_uint(t->s->options, "xbzrle-cache-size"),
+        .pin_all = t->run->config.rdma_pin_all,
     };
 }
 

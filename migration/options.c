@@ -32,6 +32,8 @@ const MigrationOption migration_option_table[] = {
       "slow the harts down while they dirty memory faster than it can be sent" },
     { "xbzrle", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
       "send a page that goes again as its difference from what the destination has" },
+    { "rdma-pin-all", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
+      "rdma: register all guest memory at once, instead of parts of it when they are first written" },
 
     { "max-bandwidth", MIG_OPT_SIZE, 0, INT64_MAX, 128 * MIB, "bytes/s", true, false, NULL,
       "what a migration may send while the machine runs; 0 is no limit" },
@@ -187,6 +189,7 @@ MigrationConfig migration_config_from(const MigrationOptions *o)
         .validate_uuid = migration_cap(o, "validate-uuid"),
         .auto_converge = migration_cap(o, "auto-converge"),
         .xbzrle = migration_cap(o, "xbzrle"),
+        .rdma_pin_all = migration_cap(o, "rdma-pin-all"),
     };
 }
 

@@ -51,3 +51,9 @@ QEMUFile *qemu_file_channel_new_input(MigrationChannel *ch)
 {
     return qemu_file_new_input(&input_ops, ch);
 }
+
+MigrationChannel *qemu_file_channel(QEMUFile *f)
+{
+    MigrationChannel *ch = qemu_file_opaque(f, &output_ops);
+    return ch ? ch : qemu_file_opaque(f, &input_ops);
+}

@@ -154,6 +154,18 @@ void qemu_file_set_error(QEMUFile *f, Error *err)
     }
 }
 
+void *qemu_file_opaque(QEMUFile *f, const QEMUFileOps *ops)
+{
+    return f->ops == ops ? f->opaque : NULL;
+}
+
+void qemu_file_count_beside(QEMUFile *f, uint64_t bytes, uint64_t ns)
+{
+    f->total += bytes;
+    atomic_fetch_add_explicit(&f->transferred, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&f->send_ns, ns, memory_order_relaxed);
+}
+
 uint64_t qemu_ftell(const QEMUFile *f)
 {
     return f->total;

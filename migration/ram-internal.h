@@ -34,6 +34,7 @@ typedef struct RAMSender {
 extern const RAMSender ram_sender_plain;        /* ram-save.c */
 extern const RAMSender ram_sender_runs;         /* ram-runs.c */
 extern const RAMSender ram_sender_xbzrle;       /* ram-xbzrle.c */
+extern const RAMSender ram_sender_direct;       /* ram-direct.c */
 
 /* Machine.ram_migration; lives as long as the machine. */
 struct RAMMigration {
@@ -42,10 +43,13 @@ struct RAMMigration {
     RAMSaveConfig config;       /* of the next or present run; plain after each */
     const RAMSender *sender;    /* with sender_state: between save_setup and save_cleanup */
     void *sender_state;
+    MigrationChannel *channel;  /* that a run's stream goes over; NULL: a file of another kind */
     _Atomic uint64_t cache_bytes;   /* xbzrle: the size that is wanted now */
     bool bulk;                  /* the first round: nothing has been sent twice yet */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
     int64_t last_sync_ns;       /* for the dirty rate */
+    bool load_pin_all;          /* of the next load */
+    MigrationChannel *load_channel;     /* between load_setup and load_cleanup, if it has direct memory */
     RAMBlock *loaded_block;     /* the incoming stream's last record was of this block */
     bool stopped;               /* the machine stands still: bytes count as downtime's */
 };
@@ -56,6 +60,11 @@ static inline void ram_count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
+
+/* ram-direct.c, on the destination: nothing without a channel that has direct memory. */
+bool ram_direct_offer(RAMMigration *r, QEMUFile *f, Error **errp);
+void ram_direct_withdraw(RAMMigration *r);
+bool ram_direct_load_hook(RAMMigration *r, const RAMRecord *record, Error **errp);
 
 /* ram-save.c */
 bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp);

@@ -31,7 +31,7 @@ bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp)
     ram_counters_reset(&r->counters);
     atomic_store(&r->counters.total, ram_total_bytes(r->machine));
     r->loaded_block = NULL;
-    return true;
+    return ram_direct_offer(r, f, errp);
 }
 
 /* False, with *errp set, if the stream has ended inside of a page. */
@@ -75,6 +75,9 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
         ram_count(&r->counters.duplicate, record->pages);
         return true;
     }
+    if (record->flags & RAM_SAVE_FLAG_HOOK) {
+        return ram_direct_load_hook(r, record, errp);
+    }
     if (record->flags & RAM_SAVE_FLAG_XBZRLE) {
         return load_difference(r, f, record, errp);
     }
@@ -115,4 +118,5 @@ bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp)
 
 void ram_load_cleanup(void *opaque)
 {
+    ram_direct_withdraw(opaque);
 }

@@ -10,6 +10,7 @@
  */
 #include <glib.h>
 
+#include "migration/channel.h"
 #include "migration/ram-internal.h"
 #include "system/clock.h"
 #include "system/machine.h"
@@ -91,9 +92,16 @@ const RAMSender ram_sender_plain = {
 
 /* ---- the section ---- */
 
-static const RAMSender *choose_sender(const RAMSaveConfig *config)
+/* What was asked for by name comes before what the channel can do. */
+static const RAMSender *choose_sender(const RAMMigration *r)
 {
-    return config->xbzrle ? &ram_sender_xbzrle : config->runs ? &ram_sender_runs : &ram_sender_plain;
+    if (r->config.xbzrle) {
+        return &ram_sender_xbzrle;
+    }
+    if (r->channel && r->channel->direct) {
+        return &ram_sender_direct;
+    }
+    return r->config.runs ? &ram_sender_runs : &ram_sender_plain;
 }
 
 static bool stream_is_good(QEMUFile *f, Error **errp)
@@ -113,7 +121,8 @@ bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp)
     ram_counters_reset(c);
     r->stopped = false;
     r->bulk = true;
-    r->sender = choose_sender(&r->config);
+    r->channel = qemu_file_channel(f);
+    r->sender = choose_sender(r);
     if (!r->sender->setup(r, errp)) {
         return false;
     }
@@ -184,6 +193,7 @@ void ram_save_cleanup(void *opaque)
         r->sender->cleanup(r);
         r->sender = NULL;
     }
+    r->channel = NULL;
     r->config = (RAMSaveConfig){ 0 };
     g_clear_pointer(&r->dirty, ram_dirty_free);
 }

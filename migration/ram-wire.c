@@ -9,6 +9,7 @@
  *   XBZRLE    u8 1, be16 length, delta (xbzrle.c)
  *   MEM_SIZE  (offset is the number of bytes of all blocks) for each block: u8 length, idstr, be64 bytes
  *   EOS       nothing; ends the payload of every RAM section
+ *   HOOK      u8 kind, be64 value; names no block (ram-direct.c)
  *   RUN       beside ZERO or PAGE, between two Godwits: be32 number of pages that follow each other, then the
  *             fill byte of all or the bytes of all
  *
@@ -80,6 +81,14 @@ uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run)
     uint64_t data = (uint64_t)run->pages * TARGET_PAGE_SIZE;
     qemu_lend_pages(w->f, run->block->host + run->offset, data);
     return bytes + data;
+}
+
+uint64_t ram_wire_put_hook(RAMWire *w, uint8_t kind, uint64_t value)
+{
+    qemu_put_be64(w->f, RAM_SAVE_FLAG_HOOK);
+    qemu_put_byte(w->f, kind);
+    qemu_put_be64(w->f, value);
+    return 8 + 1 + 8;
 }
 
 uint64_t ram_wire_put_eos(RAMWire *w)
@@ -209,6 +218,10 @@ bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
         return !stream_error(w, errp);
     case RAM_SAVE_FLAG_PAGE | RAM_SAVE_FLAG_GODWIT_RUN:
         return get_page_place(w, m, record, errp) && get_run_length(w, record, errp);
+    case RAM_SAVE_FLAG_HOOK:
+        record->hook = qemu_get_byte(w->f);
+        record->value = qemu_get_be64(w->f);
+        return !stream_error(w, errp);
     case RAM_SAVE_FLAG_XBZRLE:
         return get_page_place(w, m, record, errp) && get_xbzrle_length(w, record, errp);
     default:

@@ -27,6 +27,11 @@ void ram_migration_configure(Machine *m, const RAMSaveConfig *config)
     m->ram_migration->config = *config;
 }
 
+void ram_migration_configure_load(Machine *m, bool pin_all)
+{
+    m->ram_migration->load_pin_all = pin_all;
+}
+
 uint64_t ram_total_bytes(Machine *m)
 {
     uint64_t total = 0;

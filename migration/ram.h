@@ -44,9 +44,12 @@ typedef struct RAMSaveConfig {
     bool runs;                  /* the destination knows runs of pages */
     bool xbzrle;                /* pages that go again are sent as differences */
     uint64_t cache_bytes;       /* xbzrle: a power of two, at least a page */
+    bool pin_all;               /* a channel with direct memory: register all RAM at once */
 } RAMSaveConfig;
 /* Just before savevm_state_setup(), which without it sends pages whole. Migration thread, lock held. */
 void ram_migration_configure(Machine *m, const RAMSaveConfig *config);
+/* As pin_all above, for what arrives; until it is called again. Incoming thread. */
+void ram_migration_configure_load(Machine *m, bool pin_all);
 /* xbzrle: the cache's size from now on, in a run that goes on. As cache_bytes. Any thread. */
 void ram_migration_set_cache_size(Machine *m, uint64_t bytes);
 /* Bytes of all RAM blocks. Lock held. */
@@ -100,6 +103,8 @@ uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run);
 uint64_t ram_wire_put_page_bytes(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *bytes);
 uint64_t ram_wire_put_xbzrle(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *delta,
                              uint16_t len);
+/* kind: RAM_GODWIT_HOOK_… */
+uint64_t ram_wire_put_hook(RAMWire *w, uint8_t kind, uint64_t value);
 uint64_t ram_wire_put_eos(RAMWire *w);
 uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m);
 
@@ -110,6 +115,8 @@ typedef struct RAMRecord {
     uint32_t pages;             /* ZERO, PAGE: so many from offset on, all inside of the block */
     uint8_t fill;               /* ZERO */
     uint16_t length;            /* XBZRLE: of the delta, at most a page */
+    uint8_t hook;               /* HOOK: its kind */
+    uint64_t value;             /* HOOK */
 } RAMRecord;
 /* Reads the next record's head, block and offset checked against this machine. Data follows in f. */
 bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp);

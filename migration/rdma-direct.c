@@ -68,11 +68,12 @@ struct RdmaDirect {
     bool asked;                 /* request waits to be answered */
     RdmaRequest request;
 
-    /* Source; under the channel's lock. */
+    /* Source. */
+    bool pin_all;               /* the writer's: that is still to be done */
+    /* Under the channel's lock. */
     bool answered;
     RdmaAnswer answer;
-    uint32_t reached;
-    bool has_reached;
+    uint32_t reached;           /* 0: no mark yet */
     RdmaWrite writes[WRITES];
     RdmaWrite *free;
     unsigned write_count;       /* under way */
@@ -315,7 +316,6 @@ bool rdma_direct_message_locked(RdmaChannel *c, uint8_t type, const uint8_t *byt
             return false;
         }
         c->direct->reached = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-        c->direct->has_reached = true;
         return true;
     default:
         return false;
@@ -374,16 +374,22 @@ static bool ensure(RdmaChannel *c, RdmaRegion *region, uint64_t index, Error **e
     return true;
 }
 
-static bool rdma_open(MigrationChannel *ch, const DirectMemory *memory, unsigned count, bool pinned, Error **errp)
+static void rdma_open(MigrationChannel *ch, const DirectMemory *memory, unsigned count, bool pinned)
 {
-    RdmaChannel *c = channel_of(ch);
-    RdmaDirect *d = c->direct;
+    RdmaDirect *d = channel_of(ch)->direct;
     make_regions(d, memory, count, pinned);
-    for (unsigned i = 0; pinned && i < count; i++) {
+    d->pin_all = pinned;
+}
+
+static bool pin_all(RdmaChannel *c, Error **errp)
+{
+    RdmaDirect *d = c->direct;
+    for (unsigned i = 0; i < d->count; i++) {
         if (d->regions[i].length && !ensure(c, &d->regions[i], 0, errp)) {
             return false;
         }
     }
+    d->pin_all = false;
     return true;
 }
 
@@ -471,6 +477,9 @@ static bool rdma_write(MigrationChannel *ch, unsigned index, uint64_t offset, ui
     RdmaChannel *c = channel_of(ch);
     RdmaRegion *region = &c->direct->regions[index];
     uint64_t most = MIN(WRITE_MAX, c->e->info->ep_attr->max_msg_size);
+    if (c->direct->pin_all && !pin_all(c, errp)) {
+        return false;
+    }
     while (length) {
         uint64_t piece = offset / region->piece_size;
         uint64_t n = MIN(MIN(length, most), (piece + 1) * region->piece_size - offset);
@@ -498,14 +507,26 @@ static bool rdma_drain(MigrationChannel *ch, Error **errp)
 static bool rdma_await(MigrationChannel *ch, uint32_t mark, Error **errp)
 {
     RdmaChannel *c = channel_of(ch);
-    RdmaDirect *d = c->direct;
     g_mutex_lock(&c->lock);
-    while (!(d->has_reached && (int32_t)(d->reached - mark) >= 0) && rdma_channel_usable_locked(c, NULL)) {
+    while ((int32_t)(c->direct->reached - mark) < 0 && rdma_channel_usable_locked(c, NULL)) {
         g_cond_wait(&c->writable, &c->lock);
     }
     bool ok = rdma_channel_usable_locked(c, errp);
     g_mutex_unlock(&c->lock);
     return ok;
+}
+
+static bool rdma_is_ready(MigrationChannel *ch, unsigned index, uint64_t offset, uint64_t length, uint32_t mark)
+{
+    RdmaChannel *c = channel_of(ch);
+    const RdmaRegion *region = &c->direct->regions[index];
+    g_mutex_lock(&c->lock);
+    bool ready = (int32_t)(c->direct->reached - mark) >= 0;
+    g_mutex_unlock(&c->lock);
+    for (uint64_t p = offset / region->piece_size; ready && p <= (offset + length - 1) / region->piece_size; p++) {
+        ready = region->pieces[p].granted;
+    }
+    return ready && !c->direct->pin_all;
 }
 
 const MigrationDirectOps rdma_direct_ops = {
@@ -516,6 +537,7 @@ const MigrationDirectOps rdma_direct_ops = {
     .write = rdma_write,
     .drain = rdma_drain,
     .await = rdma_await,
+    .is_ready = rdma_is_ready,
 };
 
 /* ---- life ---- */

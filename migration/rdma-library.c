@@ -1,10 +1,12 @@
 /*
  * rdma-library.c - loads libfabric when an rdma: address is first used.
  *
- * Floor F2; below it dlopen(3).  Any thread; `lock` guards the one table, which is never unloaded.
+ * Floor F2; below it dlopen(3).  Any thread; the one table is guarded by a lock and never unloaded.
  * It is not linked, because the libraries that Debian's libfabric brings along do things when they are
  * loaded that no program wants at each start: libpsm_infinipath measures the processor's clock for 0.2 s and
- * takes over SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGINT and SIGTERM.
+ * takes over SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGINT and SIGTERM.  Looking for providers takes 0.1 s more, and
+ * both take seconds beside a busy guest: a thread of its own does it, which is left behind when the attempt is
+ * cancelled.
  * Invariant: signals are handled after the load as they were before.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -13,7 +15,12 @@
 
 #include <dlfcn.h>
 #include <glib.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "migration/channel-internal.h"
 
 #define LIBRARY "libfabric.so.1"
 
@@ -52,22 +59,77 @@ static void *open_library(void)
     return handle;
 }
 
-const RdmaLibrary *rdma_library(Error **errp)
+/* The process has one dynamic linker: this is no machine's state. */
+static struct {
+    GMutex lock;
+    enum { LIBRARY_NONE, LIBRARY_LOADING, LIBRARY_READY } state;
+    int done_fd;                /* readable once a load has ended; from the first load on */
+    Error *error;               /* NONE: of the last load */
+    RdmaLibrary table;
+} library;
+
+/* Lets the library look for its providers, which takes as long again. */
+static void find_providers(const RdmaLibrary *table)
 {
-    /* The process has one dynamic linker: this is no machine's state. */
-    static GMutex lock;
-    static RdmaLibrary library;
-    static bool loaded;
-    g_mutex_lock(&lock);
-    if (!loaded) {
-        void *handle = open_library();
-        if (handle) {
-            loaded = find_all(handle, &library, errp);
-        } else {
-            error_setg(errp, "rdma: libfabric cannot be loaded: %s", dlerror());
-        }
+    struct fi_info *list = NULL;
+    if (table->getinfo(FI_VERSION(1, 11), NULL, NULL, 0, NULL, &list) == 0) {
+        table->freeinfo(list);
     }
-    bool ok = loaded;
-    g_mutex_unlock(&lock);
-    return ok ? &library : NULL;
+}
+
+static gpointer load_thread(gpointer opaque)
+{
+    RdmaLibrary table;
+    Error *err = NULL;
+    uint64_t one = 1;
+    void *handle = open_library();
+    if (!handle) {
+        error_setg(&err, "rdma: libfabric cannot be loaded: %s", dlerror());
+    } else if (find_all(handle, &table, &err)) {
+        find_providers(&table);
+    }
+    g_mutex_lock(&library.lock);
+    library.state = err ? LIBRARY_NONE : LIBRARY_READY;
+    library.error = err;
+    if (!err) {
+        library.table = table;
+    }
+    (void)!write(library.done_fd, &one, sizeof(one));
+    g_mutex_unlock(&library.lock);
+    return NULL;
+}
+
+static bool start_load_locked(Error **errp)
+{
+    uint64_t count;
+    if (library.done_fd <= 0) {
+        library.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    } else {
+        (void)!read(library.done_fd, &count, sizeof(count));
+    }
+    if (library.done_fd < 0) {
+        error_setg(errp, "no file descriptor is free");
+        return false;
+    }
+    g_clear_pointer(&library.error, error_free);
+    library.state = LIBRARY_LOADING;
+    g_thread_unref(g_thread_new("libfabric", load_thread, NULL));
+    return true;
+}
+
+const RdmaLibrary *rdma_library(int cancel_fd, Error **errp)
+{
+    g_mutex_lock(&library.lock);
+    bool ok = library.state != LIBRARY_NONE || start_load_locked(errp);
+    while (ok && library.state == LIBRARY_LOADING) {
+        g_mutex_unlock(&library.lock);
+        ok = migration_wait_fd(library.done_fd, POLLIN, cancel_fd, -1, "loading libfabric", errp);
+        g_mutex_lock(&library.lock);
+    }
+    if (ok && library.state == LIBRARY_NONE) {
+        ok = false;
+        error_propagate(errp, error_copy(library.error));
+    }
+    g_mutex_unlock(&library.lock);
+    return ok ? &library.table : NULL;
 }

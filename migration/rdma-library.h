@@ -22,7 +22,10 @@ typedef struct RdmaLibrary {
     const char *(*strerror)(int errnum);
 } RdmaLibrary;
 
-/* NULL with *errp set where the library is not installed. The first call may take 0.2 s. Any thread. */
-const RdmaLibrary *rdma_library(Error **errp);
+/*
+ * NULL with *errp set where the library is not installed, or cancel_fd (-1: none) is readable. The first call waits
+ * for 0.3 s at least. Any thread.
+ */
+const RdmaLibrary *rdma_library(int cancel_fd, Error **errp);
 
 #endif

@@ -85,6 +85,8 @@ static struct fi_info *new_hints(const RdmaLibrary *lib)
     struct fi_info *hints = lib->dupinfo(NULL);
     hints->caps = FI_MSG | FI_RMA | FI_SEND | FI_RECV | FI_WRITE | FI_REMOTE_WRITE;
     hints->ep_attr->type = FI_EP_MSG;
+    /* A message behind a write arrives behind it, and writes arrive in their order. */
+    hints->tx_attr->msg_order = hints->rx_attr->msg_order = FI_ORDER_SAW | FI_ORDER_WAW | FI_ORDER_SAS;
     hints->addr_format = FI_SOCKADDR;
     hints->domain_attr->mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
     hints->domain_attr->threading = FI_THREAD_SAFE;
@@ -185,7 +187,7 @@ static bool is_cancelled(int cancel_fd)
 static MigrationChannel *rdma_connect(const MigrationAddress *address, const MigrationConnectContext *ctx,
                                       Error **errp)
 {
-    const RdmaLibrary *lib = rdma_library(errp);
+    const RdmaLibrary *lib = rdma_library(ctx->cancel_fd, errp);
     struct addrinfo *list = lib ? rdma_resolve(address, false, ctx->cancel_fd, errp) : NULL;
     MigrationChannel *ch = NULL;
     Error *err = NULL;
@@ -351,7 +353,7 @@ static MigrationListener *listen_one(const RdmaLibrary *lib, const struct addrin
 static MigrationListener *rdma_listen(const MigrationAddress *address, const MigrationConnectContext *ctx,
                                       Error **errp)
 {
-    const RdmaLibrary *lib = rdma_library(errp);
+    const RdmaLibrary *lib = rdma_library(ctx->cancel_fd, errp);
     struct addrinfo *list = lib ? rdma_resolve(address, true, ctx->cancel_fd, errp) : NULL;
     MigrationListener *l = list ? listen_one(lib, list, address->uri, errp) : NULL;
     if (list) {

@@ -44,10 +44,16 @@ enum {
     RAM_SAVE_FLAG_EOS = 0x10,           /* ends the payload of every RAM section */
     RAM_SAVE_FLAG_CONTINUE = 0x20,      /* same block as the record before: no idstr */
     RAM_SAVE_FLAG_XBZRLE = 0x40,        /* u8 1, be16 length, delta */
-    RAM_SAVE_FLAG_HOOK = 0x80,
+    RAM_SAVE_FLAG_HOOK = 0x80,          /* u8 kind, be64 value; only over a channel with direct memory */
     RAM_SAVE_FLAG_COMPRESS_PAGE = 0x100,
     RAM_SAVE_FLAG_MULTIFD_FLUSH = 0x200,
     RAM_SAVE_FLAG_GODWIT_RUN = 0x800,   /* with ZERO or PAGE: be32 pages, then u8 fill byte or all pages' bytes */
+};
+
+/* Kinds of HOOK: what is said of pages that are written straight into the destination's memory. */
+enum {
+    RAM_GODWIT_HOOK_MARK = 1,           /* number: the destination says when it has read the stream up to here */
+    RAM_GODWIT_HOOK_PLACED = 2,         /* so many pages have been written beside the stream; for counters */
 };
 
 /* Commands on the stream. */

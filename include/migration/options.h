@@ -63,7 +63,7 @@ const char *migration_str(const MigrationOptions *options, const char *name);
 
 /* What a run is made with: read once at the start, const afterwards. */
 typedef struct MigrationConfig {
-    bool return_path, pause_before_switchover, validate_uuid, auto_converge, xbzrle;
+    bool return_path, pause_before_switchover, validate_uuid, auto_converge, xbzrle, rdma_pin_all;
 } MigrationConfig;
 MigrationConfig migration_config_from(const MigrationOptions *options);
 

@@ -89,6 +89,16 @@ bool qemu_get_counted_string(QEMUFile *f, char buf[256]);
 /* The byte `offset` ahead without consuming it; -1 at the end of the stream. offset < 1024. */
 int qemu_peek_byte(QEMUFile *f, size_t offset);
 
+/* The channel of a file of the above two functions' kind, else NULL. */
+MigrationChannel *qemu_file_channel(QEMUFile *f);
+/* What such files are known by: opaque, if f has these ops, else NULL. */
+void *qemu_file_opaque(QEMUFile *f, const QEMUFileOps *ops);
+/*
+ * Bytes that went over the channel beside the stream, and the time that took: they count in qemu_ftell() and in
+ * the two figures below as if they had been put.
+ */
+void qemu_file_count_beside(QEMUFile *f, uint64_t bytes, uint64_t ns);
+
 bool qemu_fflush(QEMUFile *f);
 /* Bytes put or got so far, those that wait in the buffer included. */
 uint64_t qemu_ftell(const QEMUFile *f);
