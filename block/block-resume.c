@@ -158,7 +158,7 @@ static bool resume_load(QEMUFile *f, void *opaque, int version_id, Error **errp)
 }
 
 static const VMStateDescription vmstate_block_resume = {
-    .name = "godwit-block", .version_id = 1, .minimum_version_id = 1,
+    .name = "godwit-block", .version_id = 1, .minimum_version_id = 1, .optional = true,
     .save_blob = resume_save, .load_blob = resume_load,
 };
 

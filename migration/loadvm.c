@@ -181,6 +181,10 @@ static bool check_footer(Loader *l, const LoadSection *s, Error **errp)
 
 static bool load_live(Loader *l, const LoadSection *s, Error **errp)
 {
+    if (s->live->load_ended) {
+        error_setg(errp, "section %u goes on behind its end", s->id);
+        return false;
+    }
     if (!s->live->load_set_up) {
         if (!s->live->ops->load_setup(l->f, s->live->opaque, errp)) {
             return false;
@@ -245,6 +249,11 @@ static bool find_section(Loader *l, LoadSection *s, bool live, Error **errp)
                    s->instance_id);
         return false;
     }
+    /* A stream without end could otherwise fill memory with sections that it begins. */
+    if (s->live ? s->live->load_set_up : s->entry && s->entry->loaded) {
+        error_setg(errp, "section '%s' instance %d comes twice", s->name, s->instance_id);
+        return false;
+    }
     return true;
 }
 
@@ -272,10 +281,13 @@ static bool load_start_or_full(Loader *l, bool live, Error **errp)
         }
         g_hash_table_insert(l->sections, GUINT_TO_POINTER(s.id), g_memdup2(&s, sizeof(s)));
     }
+    if (s.entry) {
+        s.entry->loaded = true;
+    }
     return load_payload(l, &s, errp);
 }
 
-static bool load_part_or_end(Loader *l, Error **errp)
+static bool load_part_or_end(Loader *l, bool end, Error **errp)
 {
     uint32_t id = qemu_get_be32(l->f);
     if (!stream_is_good(l, errp)) {
@@ -286,7 +298,9 @@ static bool load_part_or_end(Loader *l, Error **errp)
         error_setg(errp, "Unknown section %u: it was not begun", id);
         return false;
     }
-    return load_payload(l, s, errp);
+    bool ok = load_payload(l, s, errp);
+    s->live->load_ended = ok && end;
+    return ok;
 }
 
 /* ---- commands and the end ---- */
@@ -307,6 +321,28 @@ static bool load_command(Loader *l, Error **errp)
     }
     error_setg(errp, "command 0x%x with %u bytes is not known here", command, len);
     return false;
+}
+
+/* What does not arrive would be as after a reset: that is not the machine that was sent. */
+static bool check_complete(Loader *l, Error **errp)
+{
+    const struct SaveVM *savevm = l->m->savevm;
+    for (guint i = 0; i < savevm->live->len; i++) {
+        const LiveEntry *live = savevm->live->pdata[i];
+        if (!live->load_ended) {
+            error_setg(errp, "the stream ends without the end of section '%s'", live->idstr);
+            return false;
+        }
+    }
+    for (guint i = 0; i < savevm->entries->len; i++) {
+        const SaveStateEntry *entry = savevm->entries->pdata[i];
+        if (!entry->loaded && !entry->info.vmsd->optional) {
+            error_setg(errp, "the stream has no section '%s' instance %d: source and destination need the same "
+                       "devices", entry->idstr, entry->info.instance_id);
+            return false;
+        }
+    }
+    return true;
 }
 
 /* What follows EOF: the description, which nothing needs. Its absence is no error. */
@@ -349,13 +385,13 @@ static bool load_items(Loader *l, Error **errp)
             break;
         case QEMU_VM_SECTION_PART:
         case QEMU_VM_SECTION_END:
-            ok = load_part_or_end(l, errp);
+            ok = load_part_or_end(l, type == QEMU_VM_SECTION_END, errp);
             break;
         case QEMU_VM_COMMAND:
             ok = load_command(l, errp);
             break;
         case QEMU_VM_EOF:
-            return skip_description(l, errp);
+            return check_complete(l, errp) && skip_description(l, errp);
         default:
             error_setg(errp, "Unknown savevm section type %u", type);
             ok = false;
@@ -367,7 +403,8 @@ static bool load_items(Loader *l, Error **errp)
     }
 }
 
-static void cleanup_live(Machine *m)
+/* Nothing has been loaded yet, or any more. */
+static void forget_sections(Machine *m)
 {
     for (guint i = 0; i < m->savevm->live->len; i++) {
         LiveEntry *live = m->savevm->live->pdata[i];
@@ -375,6 +412,10 @@ static void cleanup_live(Machine *m)
             live->load_set_up = false;
             live->ops->load_cleanup(live->opaque);
         }
+        live->load_ended = false;
+    }
+    for (guint i = 0; i < m->savevm->entries->len; i++) {
+        ((SaveStateEntry *)m->savevm->entries->pdata[i])->loaded = false;
     }
 }
 
@@ -387,7 +428,7 @@ bool loadvm_state(QEMUFile *f, Machine *m, const LoadVMOps *ops, void *opaque, L
     };
     *result = (LoadVMResult){ 0 };
     bool ok = load_header(&l, errp) && load_configuration(&l, errp) && load_items(&l, errp);
-    cleanup_live(m);
+    forget_sections(m);
     g_hash_table_unref(l.sections);
     return ok;
 }

@@ -18,6 +18,7 @@ typedef struct SaveStateEntry {
     char *idstr;
     uint32_t section_id;
     SaveStateInfo info;
+    bool loaded;            /* by the load that is under way */
 } SaveStateEntry;
 
 typedef struct LiveEntry {
@@ -27,7 +28,8 @@ typedef struct LiveEntry {
     const SaveVMHandlers *ops;
     void *opaque;
     bool set_up;            /* save_setup has succeeded and save_cleanup not run yet */
-    bool load_set_up;
+    bool load_set_up;       /* it has begun in the load that is under way */
+    bool load_ended;        /* and its END has come */
     bool round_done;        /* nothing left in this round */
 } LiveEntry;
 

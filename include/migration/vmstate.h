@@ -60,6 +60,7 @@ struct VMStateDescription {
     int version_id;             /* what is saved */
     int minimum_version_id;     /* the oldest that loads */
     bool unmigratable;          /* a move is refused, naming this device */
+    bool optional;              /* a stream without this section is complete: QEMU's do not have it */
     bool (*pre_save)(void *opaque, Error **errp);
     bool (*pre_load)(void *opaque, Error **errp);
     bool (*post_load)(void *opaque, int version_id, Error **errp);
