@@ -227,6 +227,7 @@ static inline GByteArray *fuzz_record(FuzzRand *r)
     static const unsigned kinds[] = {
         RAM_SAVE_FLAG_ZERO, RAM_SAVE_FLAG_PAGE, RAM_SAVE_FLAG_MEM_SIZE, RAM_SAVE_FLAG_EOS, RAM_SAVE_FLAG_XBZRLE,
         RAM_SAVE_FLAG_COMPRESS_PAGE, RAM_SAVE_FLAG_HOOK, RAM_SAVE_FLAG_MULTIFD_FLUSH, 0,
+        RAM_SAVE_FLAG_ZERO | RAM_SAVE_FLAG_GODWIT_RUN, RAM_SAVE_FLAG_PAGE | RAM_SAVE_FLAG_GODWIT_RUN,
     };
     static const char *const names[] = { "riscv_virt_board.ram", "riscv_virt_board.mrom", "virt.flash0", "", "ram" };
     unsigned flags = kinds[fuzz_rand(r, G_N_ELEMENTS(kinds))];
@@ -242,6 +243,16 @@ static inline GByteArray *fuzz_record(FuzzRand *r)
         uint8_t len = (uint8_t)strlen(name);
         g_byte_array_append(bytes, &len, 1);
         g_byte_array_append(bytes, (const uint8_t *)name, len);
+    }
+    if (flags & RAM_SAVE_FLAG_GODWIT_RUN) {
+        fuzz_put_be(head, fuzz_rand(r, 2) ? 1 : fuzz_rand_number(r), 4);
+        g_byte_array_append(bytes, head, 4);
+    } else if (flags & RAM_SAVE_FLAG_XBZRLE) {
+        /* Encoding and length; what follows are lengths of what stays and what comes. */
+        fuzz_put_be(head, 1, 1);
+        fuzz_put_be(head + 1, fuzz_rand(r, 40), 2);
+        g_byte_array_append(bytes, head, 3);
+        fuzz_put_be(data, ((uint64_t)fuzz_rand_number(r) << 32) ^ fuzz_rand(r, 0x8000), 8);
     }
     guint size = flags & RAM_SAVE_FLAG_PAGE ? TARGET_PAGE_SIZE : flags & RAM_SAVE_FLAG_ZERO ? 1 : fuzz_rand(r, 40);
     return g_byte_array_append(bytes, data, size);
