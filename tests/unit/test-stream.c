@@ -14,8 +14,10 @@
 #include "migration/wire.h"
 #include "system/clock.h"
 #include "system/machine.h"
+#include "tests/fuzz/fuzz-stream.h"
 
 #define PAGES 24u
+#define STREAM_MAX (256 * 1024)
 
 typedef struct Device {
     uint32_t reg[4];
@@ -340,6 +342,66 @@ static void test_bad_runs(void)
     machine_free(from);
 }
 
+/* Why a stream with that item left out, or twice in it, is refused; NULL: it is not. */
+static char *why_not_with(Machine *to, FuzzStream *s, unsigned item, bool twice)
+{
+    LoadVMResult result;
+    Heard heard = { 0 };
+    Error *err = NULL;
+    uint8_t out[STREAM_MAX];
+    FuzzItem taken = s->item[item];
+    taken.bytes = g_byte_array_ref(taken.bytes);
+    if (twice) {
+        fuzz_stream_insert(s, item, &taken);
+    } else {
+        fuzz_stream_remove(s, item);
+    }
+    bool ok = load(to, out, fuzz_stream_write(s, out, sizeof(out)), &result, &heard, &err);
+    char *text = ok ? NULL : g_strdup(error_get_pretty(err));
+    error_free(err);
+    if (twice) {
+        fuzz_stream_remove(s, item);
+    } else {
+        fuzz_stream_insert(s, item, &taken);
+    }
+    g_byte_array_unref(taken.bytes);
+    return text;
+}
+
+/* No section is missing or comes twice: the machine that arrives is the one that was sent. */
+static void test_sections(void)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine(&src, PAGES), *to = new_machine(&dst, PAGES);
+    FuzzStream s;
+    size_t len;
+    unsigned seen = 0;
+    fill(from);
+    g_autofree uint8_t *bytes = save(from, false, &len);
+    fuzz_stream_read(&s, bytes, len);
+    for (unsigned i = 0; i < s.count; i++) {
+        bool end = s.item[i].type == QEMU_VM_SECTION_END;
+        if (!fuzz_has_name(&s.item[i]) && !end) {
+            continue;
+        }
+        bool globalstate = i + 2 == s.count || s.item[i + 1].type == QEMU_VM_EOF;
+        g_autofree char *missing = why_not_with(to, &s, i, false), *twice = why_not_with(to, &s, i, true);
+        seen++;
+        if (!globalstate) {
+            g_assert_nonnull(missing);
+            g_assert_nonnull(twice);
+            g_assert_nonnull(strstr(twice, end ? "goes on behind its end" : "comes twice"));
+        }
+        if (end || s.item[i].type == QEMU_VM_SECTION_FULL) {
+            g_assert_true(globalstate || strstr(missing, end ? "without the end of section" : "has no section"));
+        }
+    }
+    g_assert_cmpuint(seen, >=, 4);
+    fuzz_stream_clear(&s);
+    machine_free(from);
+    machine_free(to);
+}
+
 static void test_zero_page(void)
 {
     g_autofree uint8_t *page = g_malloc0(TARGET_PAGE_SIZE);
@@ -362,6 +424,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/stream/bent-everywhere/runs", "runs", test_bent_everywhere);
     g_test_add_func("/stream/mismatches", test_mismatches);
     g_test_add_func("/stream/bad-runs", test_bad_runs);
+    g_test_add_func("/stream/sections", test_sections);
     g_test_add_func("/stream/zero-page", test_zero_page);
     return g_test_run();
 }
