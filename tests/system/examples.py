@@ -9,7 +9,8 @@
 #     A< {...}                  its reply; or an event, which is waited for
 #
 # Numbers may differ.  A line "..." stands for any lines, "…" for any text, `, ...}` for further members.  What asks
-# (info, query-) is asked again until the answer is as shown.  "python more" is a program that must succeed.
+# (info, query-) is asked again until the answer is as shown.  "python more" is a program that must succeed; one that
+# begins with "# NAME.py" is saved, and those below it on the page may import it.
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the transcripts of a Markdown page."""
@@ -119,10 +120,17 @@ def until(condition, what):
 
 # ---- running ----
 
+def saved(how, lines):
+    """The name under which a program is saved, or None."""
+    match = re.match(r'# (\w+\.py)$', lines[0]) if how.startswith('python') and lines else None
+    return match.group(1) if match else None
+
+
 class Stage:
     """The emulators and files of a transcript, and those that go on with it."""
 
-    def __init__(self):
+    def __init__(self, modules):
+        self.modules = modules      # {name: text} of the page's saved programs
         self.folder = tempfile.mkdtemp(prefix='godwit-page-')
         for name in ('srv', 'run'):
             os.mkdir(os.path.join(self.folder, name))
@@ -226,13 +234,20 @@ class Stage:
                 raise Mismatch('%s: %s' % (name, json.dumps(reply)))
         self.replies.clear()
 
+    def python(self, lines):
+        """A program."""
+        for name, text in self.modules.items():
+            with open(os.path.join(self.folder, name), 'w', encoding='utf-8') as module:
+                module.write(self.place(text))
+        done = subprocess.run([sys.executable, '-'], input=self.place('\n'.join(lines)), cwd=self.folder, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
+        if done.returncode:
+            raise Mismatch(done.stdout)
+
     def run(self, how, lines):
         """One block."""
         if how.startswith('python'):
-            done = subprocess.run([sys.executable, '-'], input=self.place('\n'.join(lines)), cwd=self.folder, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
-            if done.returncode:
-                raise Mismatch(done.stdout)
+            self.python(lines)
             return
         for name, kind, text, output in steps(lines):
             shown, text = text, self.place(text)
