@@ -24,8 +24,12 @@ SHIFT = {'slli': 1, 'srli': 5}
 LOAD = {'lb': 0, 'lw': 2, 'ld': 3, 'lbu': 4, 'lwu': 6}
 STORE = {'sb': 0, 'sw': 2, 'sd': 3}
 BRANCH = {'beq': 0, 'bne': 1, 'blt': 4, 'bge': 5, 'bltu': 6, 'bgeu': 7}
-PLAIN = {'ecall': 0x73, 'nop': 0x13, 'ret': 0x8067, 'wfi': 0x10500073}
+PLAIN = {'ecall': 0x73, 'nop': 0x13, 'ret': 0x8067, 'wfi': 0x10500073, 'mret': 0x30200073}
 CSRR = {'rdtime': 0xc01, 'mhartid': 0xf14}
+CSR_OPS = {'csrrw': 1, 'csrrs': 2, 'csrrc': 3}
+CSRS = {'sie': 0x104, 'sip': 0x144, 'stimecmp': 0x14d, 'mstatus': 0x300, 'mideleg': 0x303, 'mie': 0x304,
+        'mtvec': 0x305, 'mcounteren': 0x306, 'menvcfg': 0x30a, 'mepc': 0x341, 'mcause': 0x342, 'mip': 0x344,
+        'pmpcfg0': 0x3a0, 'pmpaddr0': 0x3b0}
 
 
 class AsmError(Exception):
@@ -115,6 +119,8 @@ class Assembler:
         first = REGISTERS[args[0]]
         if name in CSRR:
             return CSRR[name] << 20 | 2 << 12 | first << 7 | 0x73
+        if name in CSR_OPS:
+            return CSRS[args[1]] << 20 | REGISTERS[args[2]] << 15 | CSR_OPS[name] << 12 | first << 7 | 0x73
         if name in R_TYPE:
             funct7, funct3, opcode = R_TYPE[name]
             return (funct7 << 25 | REGISTERS[args[2]] << 20 | REGISTERS[args[1]] << 15 | funct3 << 12

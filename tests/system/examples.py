@@ -27,7 +27,7 @@ import time
 
 import tiny
 from godwit import GODWIT, Vm
-from migrate import HEARTBEAT, WRITER
+from guests import BUSY, MTIMER, sleeper
 
 PATIENCE = 30
 PROMPT = re.compile(r'([A-Z])(\$| \(qemu\)|>|<) ?(.*)')
@@ -136,8 +136,8 @@ class Stage:
             os.mkdir(os.path.join(self.folder, name))
         options = '-M virt -m 64M -bios none -kernel '
         self.environment = dict(
-            os.environ, vm=options + tiny.write(self.folder, HEARTBEAT, 'idle.elf'),
-            busy=options + tiny.write(self.folder, WRITER, 'busy.elf'), PYTHONPATH='')
+            os.environ, vm=options + tiny.write(self.folder, sleeper(MTIMER), 'idle.elf'),
+            busy=options + tiny.write(self.folder, BUSY, 'busy.elf'), PYTHONPATH='')
         self.vms, self.replies, self.commands, self.port = {}, {}, {}, 0
 
     def close(self):

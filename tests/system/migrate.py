@@ -1,13 +1,14 @@
-# migrate.py - guests that notice what a move does to them, and two emulators to move them between.
+# migrate.py - two emulators between which a guest of guests.py moves.
 #
-#     with Move(args) as move:
+#     with Move(BUSY) as move:
 #         move.listen('tcp')
 #         move.start()
 #         move.finish()
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Guests that notice what a move does to them, and two emulators to move them between."""
+"""Two emulators between which a guest moves."""
 import array
+import json
 import os
 import shutil
 import socket
@@ -15,70 +16,10 @@ import tempfile
 import time
 
 import tiny
-from godwit import TIMEOUT, Timeout, Vm
+from godwit import TIMEOUT, QmpError, Timeout, Vm
+from guests import COMPLAINTS
 
-# Each hart n writes a counter twice into every page of its own 4 MiB, checking first that both hold the
-# count of the pass before: a page that was lost, is stale or is torn makes it print X and stop.  Every 16
-# passes it prints the letter 'a' + n.
-WRITER = [
-    0xf14022f3,     # csrr t0, mhartid
-    0x01629313,     # slli t1, t0, 22
-    0x00200417,     # auipc s0, 0x200
-    0x00640433,     # add s0, s0, t1: the first page
-    0x004004b7,     # lui s1, 0x400
-    0x009404b3,     # add s1, s0, s1: the end
-    0x00001937,     # lui s2, 1
-    0xff890b93,     # addi s7, s2, -8
-    0x10000ab7,     # lui s5, 0x10000: the UART
-    0x06128b13,     # addi s6, t0, 'a'
-    0x00000993,     # li s3, 0
-    0x00098a13,     # pass: mv s4, s3
-    0x00198993,     # addi s3, s3, 1
-    0x00040293,     # mv t0, s0
-    0x017283b3,     # page: add t2, t0, s7
-    0x0002b303,     # ld t1, 0(t0)
-    0x03431663,     # bne t1, s4, bad
-    0x0003b303,     # ld t1, 0(t2)
-    0x03431263,     # bne t1, s4, bad
-    0x0132b023,     # sd s3, 0(t0)
-    0x0133b023,     # sd s3, 0(t2)
-    0x012282b3,     # add t0, t0, s2
-    0xfe92e0e3,     # bltu t0, s1, page
-    0x00f9f313,     # andi t1, s3, 15
-    0xfc0316e3,     # bnez t1, pass
-    0x016a8023,     # sb s6, 0(s5)
-    0xfc5ff06f,     # j pass
-    0x05800313,     # bad: li t1, 'X'
-    0x006a8023,     # sb t1, 0(s5)
-    0x0000006f,     # j .
-]
-
-# Sleeps in wfi; its timer wakes it about every 10 ms to print a dot. Nothing else can wake it.
-HEARTBEAT = [
-    0x00000297,     # auipc t0, 0
-    0x04028293,     # addi t0, t0, trap
-    0x30529073,     # csrw mtvec, t0
-    0x10000ab7,     # lui s5, 0x10000: the UART
-    0x02004437,     # lui s0, 0x2004: mtimecmp
-    0x0200c4b7,     # lui s1, 0x200c
-    0xff848493,     # addi s1, s1, -8: mtime
-    0x0004b303,     # ld t1, 0(s1)
-    0x000183b7,     # lui t2, 0x18
-    0x00730333,     # add t1, t1, t2
-    0x00643023,     # sd t1, 0(s0)
-    0x08000313,     # li t1, MTIE
-    0x30431073,     # csrw mie, t1
-    0x30046073,     # csrsi mstatus, MIE
-    0x10500073,     # wfi
-    0xffdff06f,     # j back to it
-    0x02e00313,     # trap: li t1, '.'
-    0x006a8023,     # sb t1, 0(s5)
-    0x0004b303,     # ld t1, 0(s1)
-    0x000183b7,     # lui t2, 0x18
-    0x00730333,     # add t1, t1, t2
-    0x00643023,     # sd t1, 0(s0)
-    0x30200073,     # mret
-]
+HEADER = b'somebody\'s own header' * 200
 
 
 def capabilities(vm, **values):
@@ -87,14 +28,27 @@ def capabilities(vm, **values):
         {'capability': name.replace('_', '-'), 'state': value} for name, value in values.items()])
 
 
-def pass_fd(vm, fd, name):
-    """getfd: gives the emulator a descriptor."""
+def pass_fd(vm, fd, fdname):
+    """Gives the emulator a descriptor with a name."""
+    command_with_fd(vm, fd, 'getfd', fdname=fdname)
+
+
+def command_with_fd(vm, fd, command, **arguments):
+    """getfd or add-fd."""
     if not vm.monitor:
         vm.connect()
-    vm.monitor.sock.sendmsg([b'{"execute": "getfd", "arguments": {"fdname": "%s"}}\r\n' % name.encode()],
+    request = {'execute': command, 'arguments': {k.replace('_', '-'): v for k, v in arguments.items()}}
+    vm.monitor.sock.sendmsg([json.dumps(request).encode() + b'\r\n'],
                             [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [fd]))])
     reply = vm.monitor.reply()
     assert 'return' in reply, reply
+
+
+def socket_pair_tcp():
+    """Descriptors of both ends of a TCP connection."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        return near.detach(), server.accept()[0].detach()
 
 
 def end_status(vm, timeout=TIMEOUT):
@@ -113,21 +67,37 @@ def wait_status(vm, status):
         pass
 
 
+def refusal(vm, command, **arguments):
+    """The error's text of a command that must fail; None if it was accepted."""
+    try:
+        vm.qmp(command, **arguments)
+        return None
+    except QmpError as error:
+        return error.desc
+
+
 class Move:
     """A source and a destination with the same arguments, both telling events."""
 
     def __init__(self, words, *args, dst_args=None, running=True, defer=True):
         self.folder = tempfile.mkdtemp(prefix='godwit-test-')
         guest = tiny.write(self.folder, words)
-        base = ['-M', 'virt', '-m', '64M', '-bios', 'none', '-kernel', guest]
+        base = ['-M', 'virt', '-m', '32M', '-bios', 'none', '-kernel', guest]
         self.args = base + list(args)
         self.dst_args = base + list(args if dst_args is None else dst_args)
-        self.src = Vm(self.args + ([] if running else ['-S']))
-        self.dst = Vm(self.dst_args + ['-incoming', 'defer']) if defer else None
         self.uri = None
-        for vm in (self.src, self.dst):
-            if vm:
-                capabilities(vm, events=True)
+        self.reads_later = False    # the destination reads what the source has written
+        self.src = self.dst = None
+        self.src = self.launch(self.args + ([] if running else ['-S']))
+        if defer:
+            self.replace_destination()
+
+    @staticmethod
+    def launch(args):
+        """An emulator that tells events."""
+        vm = Vm(args)
+        capabilities(vm, events=True)
+        return vm
 
     def __enter__(self):
         return self
@@ -142,32 +112,88 @@ class Move:
         """A file of this move's own."""
         return os.path.join(self.folder, name)
 
+    def onward(self):
+        """The destination becomes the source of the next move."""
+        self.src.close()
+        self.src, self.dst, self.reads_later = self.dst, None, False
+        self.replace_destination()
+
+    def replace_destination(self):
+        """By a new one, which waits for migrate-incoming."""
+        if self.dst:
+            self.dst.close()
+        self.dst = self.launch(self.dst_args + ['-incoming', 'defer'])
+
+    def incoming(self, uri):
+        """Lets the destination wait there."""
+        self.dst.qmp('migrate-incoming', uri=uri, exit_on_error=False)
+
     def listen(self, transport):
-        """Lets the destination wait; the source's URI is in self.uri."""
-        if transport in ('tcp', 'rdma', 'rdma6'):
-            scheme = transport[:4] if transport != 'tcp' else transport
-            host = '[::1]' if transport == 'rdma6' else '127.0.0.1'
-            self.dst.qmp('migrate-incoming', uri='%s:%s:0' % (scheme, host), exit_on_error=False)
-            address = self.dst.qmp('query-migrate')['socket-address'][0]
-            self.uri = '%s:%s:%s' % (scheme, host, address['port'])
-        elif transport == 'unix':
-            self.uri = 'unix:' + self.path('channel')
-            self.dst.qmp('migrate-incoming', uri=self.uri, exit_on_error=False)
-        elif transport == 'exec':
-            fifo = self.path('fifo')
-            os.mkfifo(fifo)
-            self.dst.qmp('migrate-incoming', uri='exec:cat ' + fifo, exit_on_error=False)
-            self.uri = 'exec:cat > ' + fifo
-        elif transport == 'fd':
-            ends = socket.socketpair()
-            pass_fd(self.src, ends[0].fileno(), 'wire')
-            pass_fd(self.dst, ends[1].fileno(), 'wire')
-            for end in ends:
-                end.close()
-            self.uri = 'fd:wire'
-            self.dst.qmp('migrate-incoming', uri=self.uri, exit_on_error=False)
-        else:
-            self.uri = 'file:' + self.path('stream')
+        """Lets the destination wait, unless it is to read a file; the source's URI is in self.uri."""
+        getattr(self, 'listen_' + transport)()
+
+    def listen_inet(self, where):
+        """At a port of the destination's choice."""
+        self.incoming(where + ':0')
+        self.uri = '%s:%s' % (where, self.dst.qmp('query-migrate')['socket-address'][0]['port'])
+
+    def listen_tcp(self):
+        """IPv4."""
+        self.listen_inet('tcp:127.0.0.1')
+
+    def listen_tcp6(self):
+        """IPv6."""
+        self.listen_inet('tcp:[::1]')
+
+    def listen_rdma(self):
+        """IPv4."""
+        self.listen_inet('rdma:127.0.0.1')
+
+    def listen_rdma6(self):
+        """IPv6."""
+        self.listen_inet('rdma:[::1]')
+
+    def listen_unix(self):
+        """A path; one that an earlier try has left is replaced."""
+        self.uri = 'unix:' + self.path('channel')
+        self.incoming(self.uri)
+
+    def listen_exec(self):
+        """Two children and a FIFO between them."""
+        fifo = self.path('fifo')
+        os.mkfifo(fifo)
+        self.incoming('exec:cat ' + fifo)
+        self.uri = 'exec:cat > ' + fifo
+
+    def give(self, src_fd, dst_fd):
+        """fd: these two descriptors, which are closed here."""
+        for vm, fd in ((self.src, src_fd), (self.dst, dst_fd)):
+            pass_fd(vm, fd, 'wire')
+            os.close(fd)
+        self.uri = 'fd:wire'
+
+    def listen_fd(self):
+        """Both ways."""
+        ends = socket.socketpair()
+        self.give(ends[0].detach(), ends[1].detach())
+        self.incoming(self.uri)
+
+    def listen_pipe(self):
+        """One way."""
+        read_fd, write_fd = os.pipe()
+        self.give(write_fd, read_fd)
+        self.incoming(self.uri)
+
+    def listen_file(self, suffix=''):
+        """A file: the destination reads it when it is complete."""
+        self.uri = 'file:' + self.path('stream') + suffix
+        self.reads_later = True
+
+    def listen_offset(self):
+        """The same, behind somebody's header."""
+        with open(self.path('stream'), 'wb') as header:
+            header.write(HEADER)
+        self.listen_file(',offset=%d' % len(HEADER))
 
     def start(self):
         """Begins the move."""
@@ -176,17 +202,26 @@ class Move:
     def finish(self):
         """Waits for both ends; (source's, destination's) query-migrate."""
         src = end_status(self.src)
-        if self.uri.startswith('file:') and src['status'] == 'completed':
-            self.dst.qmp('migrate-incoming', uri=self.uri, exit_on_error=False)
+        if self.reads_later and src['status'] == 'completed':
+            self.incoming(self.uri)
         return src, end_status(self.dst)
 
 
-def letters(vm, harts=1, rounds=3):
-    """Waits until each hart has printed its letter so often, from now on; False if one found a bad page."""
+def moved(move, handover='confirmed'):
+    """Waits for the move's end; (whether all is as it should be, what there is to say about it)."""
+    src, dst = move.finish()
+    states = move.src.qmp('query-status')['status'], move.dst.qmp('query-status')['status']
+    good = src['status'] == dst['status'] == 'completed' and src['handover'] == handover
+    return good and states == ('postmigrate', 'running'), '%r\n%r\n%r' % (src, dst, states)
+
+
+def letters(vm, harts=1, rounds=2, timeout=TIMEOUT):
+    """Waits until each hart has printed its letter so often, from now on; False if one has complained."""
     start = vm.position = len(vm.output)
     wanted = [chr(ord('a') + n) for n in range(harts)]
+    deadline = time.monotonic() + timeout
     while any(vm.output[start:].count(letter) < rounds for letter in wanted):
-        vm.expect('[a-hX]')
-        if 'X' in vm.output:
+        vm.expect('[a-h%s]' % COMPLAINTS, deadline - time.monotonic())
+        if any(complaint in vm.output for complaint in COMPLAINTS):
             return False
     return True
