@@ -12,6 +12,8 @@ PAGE = 4096
 
 def mega(count):
     """Bytes for people."""
+    if count < 0.95e6:
+        return '%.0f kB' % (count / 1e3)
     return '%.1f MB' % (count / 1e6) if count < 99.95e6 else '%.0f MB' % (count / 1e6)
 
 
@@ -119,10 +121,10 @@ class Progress:
 
     def row(self, phase, speed, pages):
         """A row of the table."""
-        total, stop = self.ram('total'), self.info.get('expected-downtime')
+        total, stop, rate = self.ram('total'), self.info.get('expected-downtime'), self.dirty_rate()
         return self.ROW % (
             phase, '%.0f %%' % (100 * (1 - self.ram('remaining') / total)) if total else '',
-            mega(speed) + '/s', '%.0f' % pages, mega(self.ram('remaining')), mega(self.dirty_rate()) + '/s',
+            mega(speed) + '/s', '%.0f' % pages, mega(self.ram('remaining')), mega(rate) + '/s' if rate else '-',
             '-' if stop is None else '%.0f ms' % stop)
 
     def dirty_rate(self):
@@ -147,4 +149,5 @@ class Progress:
                             'pages': pages, 'dirty-bytes-rate': self.dirty_rate()})
         seconds = max(seconds, 1e-3)
         name = 'pass %d' % first if number == first + 1 else 'pass %d-%d' % (first, number - 1)
-        self.display.step(self.row(name + ' over', sent / seconds, pages / seconds))
+        if pages:
+            self.display.step(self.row(name + ' over', sent / seconds, pages / seconds))

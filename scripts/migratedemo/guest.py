@@ -67,8 +67,8 @@ class Guest:
         harts = '%d hart%s' % (self.args.smp, 's' if self.args.smp > 1 else '')
         if self.linux:
             return 'The guest: Debian\'s kernel, %s, %d MiB, a disk, a network card.' % (harts, memory)
-        why = '' if self.args.bare else ' (scripts/fetch-guest makes a Linux guest from a Debian mirror)'
-        return 'The guest: the built-in bare-metal one, %s, %d MiB%s.' % (harts, memory, why)
+        why = '' if self.args.bare else '\n(scripts/fetch-guest makes a Linux guest from a Debian mirror.)'
+        return 'The guest: the built-in bare-metal one, %s, %d MiB.%s' % (harts, memory, why)
 
     def areas(self, memory):
         """(hot, cold) bytes of the dirtier: a quarter of the memory is written once, and 32 MiB again and again."""
@@ -109,7 +109,7 @@ class Guest:
             source.shell('true', BOOT_TIMEOUT)
             source.send('demo-work & set +m\n')
         source.wait(lambda: source.beats, 'the first heartbeat', BOOT_TIMEOUT, waiting)
-        self.display.step('it works: a heartbeat every 10 ms, %s/s of memory rewritten%s' % (
+        self.display.step('it works: a heartbeat every 10 ms, %s/s rewritten%s' % (
             mega(self.args.dirty * 1e6), ', a disk' if self.linux else ''))
         # It first fills its memory.
         source.wait(lambda: not self.args.dirty or source.beats[-1].beat.pages > 0,
@@ -125,8 +125,9 @@ class Guest:
             beats = machine.beats_now()
             if beats:
                 beat = beats[-1].beat
-                self.display.passing('the guest in %s: heartbeat %d, %s rewritten, %d disk blocks, %d wrong' % (
-                    machine.name, beat.seq, mega(beat.pages * workload.PAGE), beat.blocks, beat.bad + beat.diskbad))
+                self.display.passing('in %s: heartbeat %d, %s rewritten, %s%d wrong' % (
+                    machine.name, beat.seq, mega(beat.pages * workload.PAGE),
+                    '%d disk blocks, ' % beat.blocks if self.linux else '', beat.bad + beat.diskbad))
 
     def settle(self, machine):
         """Ends the work and compares the disk as the guest reads it with the image on the host."""

@@ -15,10 +15,10 @@ class MigrationDemo(Guest):
 
     def run(self):
         """The whole; a dictionary of results."""
+        self.display.line('It moves %s.' % move.WAYS[self.args.way][0])
         source = self.boot()
         target = self.start('B', '-incoming', 'defer')
-        self.display.step('process B (%d) waits with -incoming defer; A goes %s' % (
-            target.process.pid, move.WAYS[self.args.way][0]))
+        self.display.step('process B (%d) waits with -incoming defer' % target.process.pid)
         load = measure.HostLoad(machine.process.pid for machine in self.machines)
         way = move.Way(self.args.way, self.folder)
         try:

@@ -48,7 +48,7 @@ def move_rows(result):
             seconds, ram.get('dirty-sync-count', 0), mega(sent), mega(sent / seconds if seconds else 0))),
         ('downtime', '%s by the monitor%s' % (milli(info.get('downtime')), limit)),
         ('', "%s by the guest's clock, which stood still" % milli(saw['clock-stood-ms'])),
-        ('', '%s longest missed heartbeat (usual: 10 ms, here up to %s)' % (
+        ('', '%s longest missed heartbeat (without a move: up to %s)' % (
             milli(saw['silence-ms']), milli(saw['usual-silence-ms']))),
         ('bytes', '%s for %d pages with content' % (mega(content), normal)),
         ('', '%s for %d zero pages, headers and devices' % (mega(max(0, sent - content)), zero)),
@@ -64,7 +64,7 @@ def snapshot_rows(result):
     there, later = result['moment'], result['a-went-on-to']
     disks = sum(size for name, size in sizes.items() if name.startswith('disk'))
     return [
-        ('savevm', '%.2f s; longest missed heartbeat %s (usual: 10 ms, here up to %s)' % (
+        ('savevm', '%.2f s; longest missed heartbeat %s (before: up to %s)' % (
             result['save-seconds'], milli(saw['silence-ms']), milli(saw['usual-silence-ms']))),
         ('bytes', '%s on disk: %s memory and devices, %s disks' % (
             mega(sum(sizes.values())), mega(sizes.get('state', 0)), mega(disks))),
@@ -85,9 +85,9 @@ def data_rows(result):
                 'it is' if disk['sha256-at-load'] == disk['sha256-in-snapshot'] else 'it is NOT',
                 '' if disk['sha256-at-load'] != disk['sha256-when-a-ended'] else 'not ')))
         rows.append(('' if 'sha256-at-load' in disk else 'disk',
-                     '%d blocks written, %d read back wrong; sha256 in guest and image %s' % (
+                     '%d blocks, %d wrong; sha256 %s in guest and image' % (
                          saw['disk-blocks'], saw['bad-blocks'],
-                         'equal' if disk['sha256-guest'] == disk['sha256-image'] else 'DIFFERENT')))
+                         'the same' if disk['sha256-guest'] == disk['sha256-image'] else 'DIFFERENT')))
         rows.append(('network', 'the gateway %s in B' % (
             'answers' if disk['network-answers'] else 'DOES NOT ANSWER')))
     return rows
@@ -102,7 +102,7 @@ def summary(result, display):
         display.line('  %-12s  %s' % (name, text))
     other = result['other-load-percent']
     if other is not None and other > NOISY:
-        display.line('  %-12s  other programs used %.0f %% of this host meanwhile, which shows in the times'
+        display.line('  %-12s  others used %.0f %% of this host: the times are worse for it'
                      % ('noise', other))
     for text in result['whole']:
         display.line('WRONG: ' + text)
