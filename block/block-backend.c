@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "block/block-aio.h"
 #include "block/block-int.h"
@@ -39,6 +40,7 @@ BlockBackend *blk_new(struct BlockLayer *layer, const char *drive_id)
     blk->layer = layer;
     blk->drive_id = g_strdup(drive_id);
     blk->write_cache = true;
+    blk->base_fd = -1;
     blk->on_write_error = BLOCK_ON_ERROR_ENOSPC;
     BlockBackend **at = &layer->backends;
     while (*at) {
@@ -79,6 +81,9 @@ void blk_free(BlockBackend *blk)
         if (root->owned) {
             block_node_close(root);
         }
+    }
+    if (blk->base_fd >= 0) {
+        close(blk->base_fd);
     }
     g_free(blk->drive_id);
     g_free(blk->device_path);
@@ -172,6 +177,11 @@ void blk_request_execute(BlockRequest *req)
     case BLOCK_REQUEST_ZEROES:
         req->ret = block_node_pwrite_zeroes(bs, req->offset, req->bytes, req->unmap);
         break;
+    }
+    MigrationDiskWritten *written = atomic_load(&req->blk->written);
+    if (written && req->type != BLOCK_REQUEST_READ && req->type != BLOCK_REQUEST_FLUSH) {
+        /* Also what failed: part of it may have been written. */
+        written(req->blk->written_opaque, req->offset, req->bytes);
     }
     if (req->ret == 0 && req->flush_after) {
         req->ret = block_node_flush(bs);

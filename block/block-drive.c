@@ -11,6 +11,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,11 +23,11 @@
 /* Keys that the drive itself takes; the others belong to the node. */
 static const char *const drive_keys[] = {
     "if",  "id",     "bus",    "unit",   "index",    "media",        "format", "cache", "readonly",
-    "aio", "serial", "werror", "rerror", "snapshot", "copy-on-read", "file",   NULL,
+    "aio", "serial", "werror", "rerror", "snapshot", "copy-on-read", "file",   "base", NULL,
 };
 
 typedef struct DriveOptions {
-    const char *interface, *id, *format, *driver, *media, *cache, *aio, *serial, *werror, *rerror;
+    const char *interface, *id, *format, *driver, *media, *cache, *aio, *serial, *werror, *rerror, *base;
     bool read_only, snapshot, copy_on_read;
     uint64_t unit;
     bool has_unit;
@@ -124,6 +126,7 @@ static bool drive_parse(const json_t *options, DriveOptions *o, Error **errp)
               keyval_get_str(options, "media", &o->media, errp) &&
               keyval_get_str(options, "aio", &o->aio, errp) &&
               keyval_get_str(options, "serial", &o->serial, errp) &&
+              keyval_get_str(options, "base", &o->base, errp) &&
               keyval_get_str(options, "werror", &o->werror, errp) &&
               keyval_get_str(options, "rerror", &o->rerror, errp) &&
               keyval_get_bool(options, "readonly", &o->read_only, errp) &&
@@ -235,10 +238,20 @@ static char *drive_default_id(Machine *m, const DriveOptions *o)
     }
 }
 
+static bool drive_open_base(BlockBackend *blk, const char *base, Error **errp)
+{
+    blk->base_fd = base ? open(base, O_RDONLY | O_CLOEXEC) : -1;
+    if (base && blk->base_fd < 0) {
+        error_setg_errno(errp, errno, "Could not open the base image '%s'", base);
+        return false;
+    }
+    return true;
+}
+
 static bool drive_open(BlockBackend *blk, const json_t *options, const DriveOptions *o,
                        Error **errp)
 {
-    if (!drive_error_policy(blk, o, errp)) {
+    if (!drive_error_policy(blk, o, errp) || !drive_open_base(blk, o->base, errp)) {
         return false;
     }
     json_t *node = drive_node_options(options, o, errp);

@@ -9,6 +9,8 @@
 #ifndef GODWIT_BLOCK_BLOCK_INT_H
 #define GODWIT_BLOCK_BLOCK_INT_H
 
+#include <stdatomic.h>
+
 #include "block/block.h"
 #include "system/runstate.h"
 
@@ -35,6 +37,8 @@ typedef struct BlockDriver {
     void (*unlock)(BlockNode *bs);                                      /* with lock */
     bool (*refresh)(BlockNode *bs, Error **errp);   /* length anew; may be NULL: it never changes */
     uint64_t (*actual_size)(BlockNode *bs);
+    /* Sets the mark beside the image, or removes it (MIGRATION_DISK_GOOD); NULL: it has no place for one. */
+    bool (*mark)(BlockNode *bs, MigrationDiskMark mark, Error **errp);
     /* The descriptor of the file, the node's own; NULL: there is no file. */
     int (*descriptor)(BlockNode *bs);
     /* Worker thread, several at a time. Ranges are inside bs->length. 0 or -errno. */
@@ -88,6 +92,10 @@ struct BlockBackend {
     BlockIOStatus io_status;
     unsigned in_flight;
     BlockStats stats;
+    int base_fd;                /* the image that this one began as a copy of; -1: not known */
+    /* Disk migration hears of writes; worker threads call it. opaque is set before. */
+    _Atomic(MigrationDiskWritten *) written;
+    void *written_opaque;
 };
 
 struct BlockLayer {
@@ -97,6 +105,7 @@ struct BlockLayer {
     struct BlockAio *aio;
     VMChangeStateEntry *vm_entry;
     bool inactive;              /* images belong to another process: no locks, no writes */
+    bool receiving;             /* they are being filled by an incoming migration: marks are ours */
     unsigned next_name;         /* of generated node names */
 };
 

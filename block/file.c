@@ -223,19 +223,25 @@ static bool file_open(BlockNode *bs, const json_t *options, Error **errp)
 
 /* ---- locks and hand-over ---- */
 
-static bool file_lock_node(BlockNode *bs, bool write, Error **errp)
-{
-    FileState *s = bs->opaque;
-    return s->locking == FILE_LOCKING_OFF ||
-           file_lock(s->fd, bs, write, s->locking == FILE_LOCKING_ON, errp);
-}
-
 static void file_unlock_node(BlockNode *bs)
 {
     FileState *s = bs->opaque;
     if (s->locking != FILE_LOCKING_OFF) {
         file_unlock(s->fd);
     }
+}
+
+static bool file_lock_node(BlockNode *bs, bool write, Error **errp)
+{
+    FileState *s = bs->opaque;
+    if (s->locking != FILE_LOCKING_OFF && !file_lock(s->fd, bs, write, s->locking == FILE_LOCKING_ON, errp)) {
+        return false;
+    }
+    if (bs->layer->receiving || bs->force_share || file_mark_check(bs, errp)) {
+        return true;
+    }
+    file_unlock_node(bs);
+    return false;
 }
 
 static bool file_refresh(BlockNode *bs, Error **errp)
@@ -259,14 +265,14 @@ static int file_descriptor(BlockNode *bs)
     return ((const FileState *)bs->opaque)->fd;
 }
 
-#define FILE_DRIVER(NAME) { \
+#define FILE_DRIVER(NAME, MARK) { \
     .name = NAME, .keys = file_keys, .is_protocol = true, .open = file_open, .close = file_close, \
     .set_access = file_set_access, .lock = file_lock_node, .unlock = file_unlock_node, \
-    .refresh = file_refresh, .actual_size = file_actual_size, .descriptor = file_descriptor, \
+    .refresh = file_refresh, .actual_size = file_actual_size, .descriptor = file_descriptor, .mark = MARK, \
     .preadv = file_preadv, \
     .pwritev = file_pwritev, .flush = file_flush, .pdiscard = file_pdiscard, \
     .pwrite_zeroes = file_pwrite_zeroes, \
 }
 
-const BlockDriver block_driver_file = FILE_DRIVER("file");
-const BlockDriver block_driver_host_device = FILE_DRIVER("host_device");
+const BlockDriver block_driver_file = FILE_DRIVER("file", file_mark);
+const BlockDriver block_driver_host_device = FILE_DRIVER("host_device", NULL);

@@ -32,7 +32,15 @@ typedef struct FileState {
     atomic_int flush_error;     /* -errno of a flush that failed: written data may be lost */
 } FileState;
 
-/* BlockDriver callbacks, worker threads. */
+/* ---- file-mark.c ---- */
+
+/* BlockDriver.mark of files. */
+bool file_mark(BlockNode *bs, MigrationDiskMark mark, Error **errp);
+/* False, saying what it means, if the image has a mark. */
+bool file_mark_check(const BlockNode *bs, Error **errp);
+
+/* ---- file-io.c: BlockDriver callbacks, worker threads ---- */
+
 int file_preadv(BlockNode *bs, uint64_t offset, const struct iovec *iov, int niov);
 int file_pwritev(BlockNode *bs, uint64_t offset, const struct iovec *iov, int niov);
 int file_flush(BlockNode *bs);

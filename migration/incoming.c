@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "migration/block.h"
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "migration/wire.h"
@@ -262,6 +263,12 @@ static bool wait_for_go(MigrationIncoming *in)
     if (!in->result.handover) {
         return true;
     }
+    machine_lock(in->s->machine);
+    bool ok = block_mig_ready(in->s->machine, &in->error);
+    machine_unlock(in->s->machine);
+    if (!ok) {
+        return false;
+    }
     send_ready(in, migration_now(in->s) - atomic_load(&in->s->times.active_ns));
     trace_incoming_step("ready");
     if (!loadvm_wait_go(in->in, &in->error)) {
@@ -346,10 +353,12 @@ static void conclude(MigrationState *s, MigrationIncoming *in)
         s->handover = MIGRATION_HANDOVER_IN_DOUBT;
         s->in_doubt_here = true;
         s->settle_state = arriving_state(in);
+        block_mig_drop(s->machine);
         runstate_set(s->machine, RUN_STATE_PAUSED, NULL);
         break;
     case INCOMING_FAILED:
         s->load_spoiled = true;
+        block_mig_drop(s->machine);
         break;
     }
 }

@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "migration/block.h"
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "system/cpu.h"
@@ -77,6 +78,16 @@ static void fill_xbzrle(const RAMCounters *c, MigrationInfoData *info)
     info->xbzrle.encoding_rate = ratio(info->xbzrle.pages * TARGET_PAGE_SIZE, info->xbzrle.bytes);
 }
 
+static void fill_disk(const MigrationState *s, MigrationInfoData *info)
+{
+    const BlockCounters *c = block_mig_counters(s->machine);
+    if (c) {
+        info->disk_transferred = atomic_load(&c->transferred);
+        info->disk_remaining = atomic_load(&c->remaining);
+        info->disk_total = atomic_load(&c->total);
+    }
+}
+
 void migration_query(MigrationState *s, MigrationInfoData *info)
 {
     int status = migration_status_now(s);
@@ -96,6 +107,7 @@ void migration_query(MigrationState *s, MigrationInfoData *info)
         if (atomic_load(&s->times.active_ns)) {
             fill_ram(s, info);
             fill_xbzrle(ram_counters(s->machine), info);
+            fill_disk(s, info);
         }
     }
     g_mutex_lock(&s->lock);

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <poll.h>
 
+#include "migration/block.h"
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "migration/rate-limit.h"
@@ -449,11 +450,20 @@ static bool save_rest(Sender *t, Error **errp)
     return savevm_state_complete(t->run->file, t->m, &t->run->save, errp);
 }
 
+/* From the word that comes now on the images here may be the old ones. */
+static bool mark_disks(Sender *t, Error **errp)
+{
+    machine_lock(t->m);
+    bool ok = block_mig_give(t->m, errp);
+    machine_unlock(t->m);
+    return ok;
+}
+
 /* The last word, and the answer. */
 static bool hand_over(Sender *t, Error **errp)
 {
     MigrationRun *run = t->run;
-    if (!qemu_fflush(run->file) || !return_path_wait_ready(run->rp, errp) ||
+    if (!qemu_fflush(run->file) || !return_path_wait_ready(run->rp, errp) || !mark_disks(t, errp) ||
         !step(t, MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_COMMITTED, errp)) {
         return false;
     }
@@ -485,7 +495,8 @@ static bool hand_over(Sender *t, Error **errp)
 static bool finish_one_way(Sender *t, Error **errp)
 {
     MigrationRun *run = t->run;
-    if (!step(t, MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_COMMITTED, errp) || !qemu_fflush(run->file)) {
+    if (!mark_disks(t, errp) || !step(t, MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_COMMITTED, errp) ||
+        !qemu_fflush(run->file)) {
         return false;
     }
     if (migration_channel_finish(run->channel, errp)) {

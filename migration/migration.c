@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "migration/block.h"
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "system/clock.h"
@@ -208,7 +209,9 @@ bool migration_images_take(MigrationState *s, Error **errp)
     if (!s->images_away) {
         return true;
     }
-    if (!s->hooks->activate_images(s->machine, errp)) {
+    /* First the marks, which would keep us out of our own images. */
+    if (!block_mig_keep(s->machine, errp) || !block_mig_take(s->machine, errp) ||
+        !s->hooks->activate_images(s->machine, errp)) {
         return false;
     }
     s->images_away = false;
@@ -236,6 +239,7 @@ static bool check_can_start(MigrationState *s, Error **errp)
 
 static void run_free(MigrationRun *run)
 {
+    block_mig_forget(run->s->machine);
     migration_address_free(run->address);
     if (run->named_fd >= 0) {
         close(run->named_fd);
@@ -264,10 +268,17 @@ static MigrationRun *run_new(MigrationState *s, MigrationAddress *address, int n
     return run;
 }
 
-bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd, Error **errp)
+static bool configure_disks(MigrationState *s, MigrationDisks disks, Error **errp)
+{
+    return block_mig_configure(s->machine, disks != MIGRATION_DISKS_STAY || migration_cap(s->options, "block"),
+                               disks == MIGRATION_DISKS_INCREMENTAL ||
+                               migration_uint(s->options, "block-incremental"), errp);
+}
+
+bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd, MigrationDisks disks, Error **errp)
 {
     MigrationRun *run = run_new(s, address, named_fd);
-    bool ok = check_can_start(s, errp);
+    bool ok = check_can_start(s, errp) && configure_disks(s, disks, errp);
     if (ok && run->cancel_fd < 0) {
         error_setg(errp, "no file descriptor is free");
         ok = false;
@@ -376,6 +387,7 @@ static void resume_machine(MigrationState *s, MigrationRun *run)
 
 static void forget_machine(MigrationState *s)
 {
+    block_mig_given(s->machine);
     if (!runstate_set(s->machine, RUN_STATE_POSTMIGRATE, NULL)) {
         /* A reset during pre-switchover leads here. */
         runstate_set(s->machine, RUN_STATE_FINISH_MIGRATE, NULL);

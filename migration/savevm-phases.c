@@ -94,6 +94,9 @@ bool savevm_state_setup(QEMUFile *f, Machine *m, Error **errp)
 {
     for (guint i = 0; i < m->savevm->live->len; i++) {
         LiveEntry *live = m->savevm->live->pdata[i];
+        if (!live->ops->is_active(live->opaque)) {
+            continue;
+        }
         put_live_header(f, QEMU_VM_SECTION_START, live);
         live->set_up = true;
         live->round_done = false;
@@ -111,7 +114,7 @@ bool savevm_state_iterate(QEMUFile *f, Machine *m, bool *done, Error **errp)
     *done = true;
     for (guint i = 0; i < m->savevm->live->len; i++) {
         LiveEntry *live = m->savevm->live->pdata[i];
-        if (live->round_done) {
+        if (!live->set_up || live->round_done) {
             continue;
         }
         put_live_header(f, QEMU_VM_SECTION_PART, live);
@@ -130,7 +133,7 @@ uint64_t savevm_state_pending(Machine *m, bool exact)
     uint64_t bytes = 0;
     for (guint i = 0; i < m->savevm->live->len; i++) {
         LiveEntry *live = m->savevm->live->pdata[i];
-        uint64_t left = live->ops->state_pending(live->opaque, exact);
+        uint64_t left = live->set_up ? live->ops->state_pending(live->opaque, exact) : 0;
         if (exact && left) {
             live->round_done = false;
         }
@@ -211,6 +214,9 @@ bool savevm_state_complete(QEMUFile *f, Machine *m, const SaveVMOptions *options
 {
     for (guint i = 0; i < m->savevm->live->len; i++) {
         LiveEntry *live = m->savevm->live->pdata[i];
+        if (!live->set_up) {
+            continue;
+        }
         put_live_header(f, QEMU_VM_SECTION_END, live);
         if (!live->ops->save_live_complete(f, live->opaque, errp)) {
             error_prepend(errp, "section '%s': ", live->idstr);

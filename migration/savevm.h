@@ -15,6 +15,8 @@
 
 /* Live state (RAM, disks): saved in rounds while the machine runs. All callbacks are required. */
 typedef struct SaveVMHandlers {
+    /* False: this run goes without the section. Asked once, before save_setup. Lock held. */
+    bool (*is_active)(void *opaque);
     /* Once, before the first round; the machine runs. Lock held. */
     bool (*save_setup)(QEMUFile *f, void *opaque, Error **errp);
     /* One bounded piece of work; *done when this round has nothing left. Lock not held. */

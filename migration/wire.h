@@ -56,6 +56,16 @@ enum {
     RAM_GODWIT_HOOK_PLACED = 2,         /* so many pages have been written beside the stream; for counters */
 };
 
+/* Records of the disks' section: the low 9 bits of the first word; the rest is an offset in bytes. */
+enum {
+    BLK_MIG_FLAG_DEVICE_BLOCK = 0x01,   /* u8 length, name of the disk; without the flags below 1 MiB of data */
+    BLK_MIG_FLAG_EOS = 0x02,            /* ends the payload of every section of disks */
+    BLK_MIG_FLAG_PROGRESS = 0x04,       /* (offset / 512 is a percentage) */
+    BLK_MIG_FLAG_ZERO_BLOCK = 0x08,     /* with DEVICE_BLOCK: the 1 MiB is zero */
+    BLK_MIG_FLAG_GODWIT_SAME = 0x10,    /* with DEVICE_BLOCK: 16 bytes XXH3-128 of what the base image has there */
+    BLK_MIG_FLAG_GODWIT_SIZE = 0x20,    /* with DEVICE_BLOCK: the offset is the disk's size */
+};
+
 /* Commands on the stream. */
 enum {
     MIG_CMD_OPEN_RETURN_PATH = 1,       /* no payload */

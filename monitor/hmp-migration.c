@@ -210,6 +210,11 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running
     if (d->has_xbzrle) {
         print_xbzrle(ctx, d);
     }
+    if (d->disk_total) {
+        hmp_printf(ctx, "transferred disk: %" PRIu64 " kbytes\n", d->disk_transferred >> 10);
+        hmp_printf(ctx, "remaining disk: %" PRIu64 " kbytes\n", d->disk_remaining >> 10);
+        hmp_printf(ctx, "total disk: %" PRIu64 " kbytes\n", d->disk_total >> 10);
+    }
 }
 
 void hmp_info_migrate(HmpCall *call)

@@ -193,10 +193,6 @@ bool qmp_migrate(QmpContext *ctx, const MigrateArgs *args, Error **errp)
     if (!s) {
         return false;
     }
-    if (args->blk || args->inc) {
-        error_setg(errp, "Disk migration (blk, inc; -b, -i) is not offered: use images that both sides see");
-        return false;
-    }
     if (args->resume) {
         error_setg(errp, "There is no interrupted migration that could be resumed");
         return false;
@@ -206,7 +202,9 @@ bool qmp_migrate(QmpContext *ctx, const MigrateArgs *args, Error **errp)
         return false;
     }
     MigrationAddress *address = parse_address(ctx, args->uri, args->has_channels, args->channels, &fd, errp);
-    return address && migration_start(s, address, fd, errp);
+    MigrationDisks disks = args->inc ? MIGRATION_DISKS_INCREMENTAL : args->blk ? MIGRATION_DISKS_GO
+                                                                              : MIGRATION_DISKS_STAY;
+    return address && migration_start(s, address, fd, disks, errp);
 }
 
 bool qmp_migrate_incoming(QmpContext *ctx, const MigrateIncomingArgs *args, Error **errp)
@@ -333,6 +331,13 @@ bool qmp_query_migrate(QmpContext *ctx, MigrationInfo **ret, Error **errp)
     info->status = data.status;
     info->ram = data.has_ram ? ram_of(&data) : NULL;
     info->xbzrle_cache = data.has_xbzrle ? xbzrle_of(&data) : NULL;
+    if (data.disk_total) {
+        info->disk = g_new0(MigrationDiskStats, 1);
+        *info->disk = (MigrationDiskStats) {
+            .transferred = (int64_t)data.disk_transferred, .remaining = (int64_t)data.disk_remaining,
+            .total = (int64_t)data.disk_total,
+        };
+    }
     info->has_total_time = data.total_time_ms >= 0;
     info->total_time = data.total_time_ms;
     info->has_setup_time = data.setup_time_ms >= 0;

@@ -11,6 +11,7 @@
 #include "block/block.h"
 #include "chardev/char.h"
 #include "hw/qdev.h"
+#include "migration/disk.h"
 #include "migration/migration.h"
 #include "migration/register.h"
 #include "migration/snapshot.h"
@@ -35,6 +36,9 @@ static bool layers_attach(Machine *m, Error **errp)
     migration_set_hooks(migration_new(m), &migration_hooks);
     snapshot_set_hooks(m->migration, &snapshot_hooks);
     m->block = block_layer_new(m);
+    if (!block_mig_register(m, &block_migration_ops, errp)) {
+        return false;
+    }
     m->chardevs = char_layer_new(m);
     m->net = net_layer_new(m);
     m->ui = ui_layer_new(m);
@@ -51,6 +55,7 @@ static void layers_reset(Machine *m)
 
 static void layers_detach(Machine *m)
 {
+    block_mig_unregister(m);
     migration_free(m->migration);
     qdev_tree_free(m->devices);
     ui_layer_free(m->ui);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "migration/disk.h"
 #include "migration/snapshot.h"
 #include "util/error.h"
 
@@ -98,6 +99,9 @@ bool block_activate_all(Machine *m, Error **errp);
 bool block_images_foreach(Machine *m, SnapshotImageFunc *fn, void *opaque, Error **errp);
 /* The images' contents have been replaced, their sizes have not. */
 bool block_images_changed(Machine *m, Error **errp);
+
+/* For disk migration. */
+extern const MigrationDiskOps block_migration_ops;
 
 /* For query-block, query-blockstats, query-named-block-nodes and info block. */
 typedef struct BlockStats {

@@ -69,11 +69,18 @@ typedef struct MigrationHooks {
 } MigrationHooks;
 void migration_set_hooks(MigrationState *s, const MigrationHooks *hooks);
 
+/* What becomes of the disks: they are shared, or they go too, whole or as far as their base image lacks it. */
+typedef enum MigrationDisks {
+    MIGRATION_DISKS_STAY,       /* or go, if the capability block says so */
+    MIGRATION_DISKS_GO,
+    MIGRATION_DISKS_INCREMENTAL,
+} MigrationDisks;
+
 /*
  * Starts an outgoing migration. Takes address. named_fd: the descriptor of fd:NAME, else -1; taken. An error
  * here has changed nothing, the last run's numbers included.
  */
-bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd, Error **errp);
+bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd, MigrationDisks disks, Error **errp);
 /* Asks to cancel; returns at once. Refused, with the reason, after the point of no return. */
 bool migration_cancel(MigrationState *s, Error **errp);
 /* pause-before-switchover: goes on. status is what the caller believes the status to be. */
@@ -109,6 +116,7 @@ typedef struct MigrationInfoData {
     bool has_ram;
     uint64_t transferred, remaining, total, duplicate, normal, normal_bytes, dirty_pages_rate,
         dirty_sync_count, precopy_bytes, downtime_bytes, pages_per_second;
+    uint64_t disk_transferred, disk_remaining, disk_total;      /* bytes; total 0: no disk moves */
     double mbps;                    /* negative: not known yet */
     bool has_xbzrle;
     struct {

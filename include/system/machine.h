@@ -88,6 +88,7 @@ struct Machine {
     struct QdevTree *devices;       /* hw/qdev.h */
     struct SaveVM *savevm;          /* migration/register.h */
     struct RAMMigration *ram_migration; /* migration/ram.c */
+    struct BlockMigration *block_migration; /* migration/block.c; NULL without a block layer */
     struct MigrationState *migration;   /* migration/migration.h */
     struct BlockLayer *block;       /* block/block.h */
     struct NetLayer *net;           /* net/net.h */

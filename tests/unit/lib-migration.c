@@ -217,7 +217,7 @@ static void start(Host *h, int fd, bool out)
     MigrationAddress *address = migration_address_parse("fd:wire", NULL, &err);
     g_assert_null(err);
     machine_lock(h->m);
-    bool ok = out ? migration_start(h->m->migration, address, fd, &err)
+    bool ok = out ? migration_start(h->m->migration, address, fd, MIGRATION_DISKS_STAY, &err)
                   : migration_incoming_start(h->m->migration, address, fd, false, &err);
     machine_unlock(h->m);
     g_assert_cmpstr(err ? error_get_pretty(err) : "", ==, "");

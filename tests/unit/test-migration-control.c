@@ -44,7 +44,7 @@ static void try_start(Host *h, int fd, const char *why)
 {
     Error *err = NULL;
     machine_lock(h->m);
-    bool ok = migration_start(h->m->migration, migration_address_parse("fd:wire", NULL, NULL), fd, &err);
+    bool ok = migration_start(h->m->migration, migration_address_parse("fd:wire", NULL, NULL), fd, MIGRATION_DISKS_STAY, &err);
     machine_unlock(h->m);
     expect(ok, err, why);
 }
@@ -79,7 +79,7 @@ static void test_cancel_setup(void)
     int pair[2];
     g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
     machine_lock(h->m);         /* setup needs the lock, so it gets no further */
-    g_assert_true(migration_start(h->m->migration, migration_address_parse("fd:wire", NULL, NULL), pair[0],
+    g_assert_true(migration_start(h->m->migration, migration_address_parse("fd:wire", NULL, NULL), pair[0], MIGRATION_DISKS_STAY,
                                   NULL));
     g_assert_true(migration_cancel(h->m->migration, NULL));
     g_assert_true(migration_cancel(h->m->migration, NULL));

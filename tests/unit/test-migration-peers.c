@@ -215,7 +215,7 @@ static void expect_failure(const char *uri, const char *why)
     MigrationAddress *address = migration_address_parse(uri, NULL, &err);
     g_assert_null(err);
     machine_lock(p.src->m);
-    g_assert_true(migration_start(p.src->m->migration, address, -1, NULL));
+    g_assert_true(migration_start(p.src->m->migration, address, -1, MIGRATION_DISKS_STAY, NULL));
     machine_unlock(p.src->m);
     host_wait_end(p.src);
     MigrationInfoData info = host_info(p.src);
