@@ -58,13 +58,7 @@ uint64_t ram_counters_pages(const RAMCounters *c)
     return atomic_load(&c->normal) + atomic_load(&c->duplicate) + atomic_load(&c->xbzrle_pages);
 }
 
-static bool ram_is_active(void *opaque)
-{
-    return true;
-}
-
 static const SaveVMHandlers ram_handlers = {
-    .is_active = ram_is_active,
     .save_setup = ram_save_setup,
     .save_live_iterate = ram_save_iterate,
     .state_pending = ram_save_pending,

@@ -94,7 +94,7 @@ bool savevm_state_setup(QEMUFile *f, Machine *m, Error **errp)
 {
     for (guint i = 0; i < m->savevm->live->len; i++) {
         LiveEntry *live = m->savevm->live->pdata[i];
-        if (!live->ops->is_active(live->opaque)) {
+        if (live->ops->is_active && !live->ops->is_active(live->opaque)) {
             continue;
         }
         put_live_header(f, QEMU_VM_SECTION_START, live);

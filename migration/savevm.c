@@ -125,7 +125,7 @@ SaveStateEntry *savevm_find_entry(Machine *m, const char *idstr, int instance_id
 bool register_savevm_live(Machine *m, const char *idstr, int instance_id, int version_id,
                           const SaveVMHandlers *ops, void *opaque, Error **errp)
 {
-    if (!ops->is_active || !ops->save_setup || !ops->save_live_iterate || !ops->state_pending || !ops->save_live_complete ||
+    if (!ops->save_setup || !ops->save_live_iterate || !ops->state_pending || !ops->save_live_complete ||
         !ops->save_cleanup || !ops->load_setup || !ops->load_state || !ops->load_cleanup) {
         error_setg(errp, "live section '%s' lacks a handler", idstr);
         return false;

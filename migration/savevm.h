@@ -13,9 +13,9 @@
 #include "migration/register.h"
 #include "system/runstate.h"
 
-/* Live state (RAM, disks): saved in rounds while the machine runs. All callbacks are required. */
+/* Live state (RAM, disks): saved in rounds while the machine runs. All callbacks but the first are required. */
 typedef struct SaveVMHandlers {
-    /* False: this run goes without the section. Asked once, before save_setup. Lock held. */
+    /* False: this run goes without the section. Asked once, before save_setup. NULL: no stream is without. Lock held. */
     bool (*is_active)(void *opaque);
     /* Once, before the first round; the machine runs. Lock held. */
     bool (*save_setup)(QEMUFile *f, void *opaque, Error **errp);
