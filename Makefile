@@ -23,7 +23,7 @@ ROOMS := util qapi io system migration monitor cli chardev $(patsubst %/,%,$(wil
 	block net ui
 
 # feature:file without .c.  A pair of which only one half exists yet is fine.
-FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc VNC:ui/vnc-client PNG:ui/png ZSTD:hw/core/unzstd \
+FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc VNC:ui/vnc-client PNG:ui/png ZSTD:hw/core/unzstd ZSTD:migration/codec-zstd \
 	FABRIC:migration/rdma FABRIC:migration/rdma-library FABRIC:migration/rdma-endpoint \
 	FABRIC:migration/rdma-channel FABRIC:migration/rdma-direct
 

@@ -246,7 +246,11 @@ static bool check_state(MigrationIncoming *in)
 
 static bool load(MigrationIncoming *in)
 {
-    ram_migration_configure_load(in->s->machine, migration_cap(in->s->options, "rdma-pin-all"));
+    const RAMLoadConfig config = {
+        .pin_all = migration_cap(in->s->options, "rdma-pin-all"),
+        .decompress_threads = (unsigned)migration_uint(in->s->options, "decompress-threads"),
+    };
+    ram_migration_configure_load(in->s->machine, &config);
     if (!loadvm_state(in->in, in->s->machine, &load_ops, in, &in->result, &in->error) || !check_state(in)) {
         return false;
     }

@@ -88,6 +88,16 @@ static void fill_disk(const MigrationState *s, MigrationInfoData *info)
     }
 }
 
+static void fill_compress(const RAMCounters *c, MigrationInfoData *info)
+{
+    info->has_compress = atomic_load(&c->compress_threads) > 0;
+    info->compress.pages = atomic_load(&c->compress_pages);
+    info->compress.bytes = atomic_load(&c->compress_bytes);
+    info->compress.busy = atomic_load(&c->compress_busy);
+    info->compress.busy_rate = ratio(info->compress.busy, atomic_load(&c->compress_batches));
+    info->compress.rate = ratio(info->compress.pages * TARGET_PAGE_SIZE, info->compress.bytes);
+}
+
 void migration_query(MigrationState *s, MigrationInfoData *info)
 {
     int status = migration_status_now(s);
@@ -108,6 +118,7 @@ void migration_query(MigrationState *s, MigrationInfoData *info)
             fill_ram(s, info);
             fill_xbzrle(ram_counters(s->machine), info);
             fill_disk(s, info);
+            fill_compress(ram_counters(s->machine), info);
         }
     }
     g_mutex_lock(&s->lock);

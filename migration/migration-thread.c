@@ -15,6 +15,7 @@
 
 #include "migration/block.h"
 #include "migration/migration-internal.h"
+#include "migration/page-codec.h"
 #include "migration/ram.h"
 #include "migration/rate-limit.h"
 #include "migration/throttle.h"
@@ -120,11 +121,16 @@ static void tell_pass(Sender *t)
 /* How memory is sent. The cache's size may have changed since the start. */
 static RAMSaveConfig ram_config(const Sender *t)
 {
+    const MigrationConfig *config = &t->run->config;
     return (RAMSaveConfig) {
         .runs = t->run->save.runs,
-        .xbzrle = t->run->config.xbzrle,
+        .xbzrle = config->xbzrle,
         .cache_bytes = migration_uint(t->s->options, "xbzrle-cache-size"),
-        .pin_all = t->run->config.rdma_pin_all,
+        .pin_all = config->rdma_pin_all,
+        .codec = config->compress ? page_codec_find(config->compress_method, NULL) : NULL,
+        .level = (unsigned)config->compress_level,
+        .threads = (unsigned)config->compress_threads,
+        .wait = config->compress_wait_thread,
     };
 }
 

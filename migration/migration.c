@@ -14,6 +14,7 @@
 
 #include "migration/block.h"
 #include "migration/migration-internal.h"
+#include "migration/page-codec.h"
 #include "migration/ram.h"
 #include "system/clock.h"
 #include "system/cpu.h"
@@ -101,9 +102,13 @@ bool migration_check_cache_size(MigrationState *s, uint64_t bytes, Error **errp)
 static bool check_options(MigrationState *s, const json_t *values, Error **errp)
 {
     const json_t *size = json_object_get(values, "xbzrle-cache-size");
-    return !json_is_integer(size) || json_integer_value(size) < 0 ||
-           json_integer_value(size) == (json_int_t)migration_uint(s->options, "xbzrle-cache-size") ||
-           migration_check_cache_size(s, (uint64_t)json_integer_value(size), errp);
+    const char *method = json_string_value(json_object_get(values, "compress-method"));
+    if (json_is_integer(size) && json_integer_value(size) >= 0 &&
+        json_integer_value(size) != (json_int_t)migration_uint(s->options, "xbzrle-cache-size") &&
+        !migration_check_cache_size(s, (uint64_t)json_integer_value(size), errp)) {
+        return false;
+    }
+    return !method || page_codec_find(method, errp);
 }
 
 bool migration_set_options(MigrationState *s, const json_t *values, bool capabilities, Error **errp)

@@ -17,6 +17,9 @@
 
 #define MIB (1024ull * 1024)
 
+static const char *const not_with_compress[] = { "compress", NULL };
+static const char *const compress_methods[] = { "zlib", "zstd", NULL };
+
 const MigrationOption migration_option_table[] = {
     { "events", MIG_OPT_CAP, 0, 1, 0, NULL, true, false, NULL, "report each change of status by an event" },
     { "return-path", MIG_OPT_CAP, 0, 1, 1, NULL, false, false, NULL,
@@ -31,10 +34,11 @@ const MigrationOption migration_option_table[] = {
     { "block", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL, "the disks move with the machine" },
     { "auto-converge", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
       "slow the harts down while they dirty memory faster than it can be sent" },
-    { "xbzrle", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
+    { "xbzrle", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, not_with_compress,
       "send a page that goes again as its difference from what the destination has" },
     { "rdma-pin-all", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL,
       "rdma: register all guest memory at once, instead of parts of it when they are first written" },
+    { "compress", MIG_OPT_CAP, 0, 1, 0, NULL, false, false, NULL, "compress pages, on threads of their own" },
 
     { "max-bandwidth", MIG_OPT_SIZE, 0, INT64_MAX, 128 * MIB, "bytes/s", true, false, NULL,
       "what a migration may send while the machine runs; 0 is no limit" },
@@ -63,6 +67,15 @@ const MigrationOption migration_option_table[] = {
       "auto-converge: near the end, add no more than what seems to be needed" },
     { "xbzrle-cache-size", MIG_OPT_SIZE, 4096, INT64_MAX, 64 * MIB, "bytes", true, false, NULL,
       "xbzrle: memory for the pages that the destination has; a power of two, at most guest memory" },
+    { "compress-level", MIG_OPT_UINT, 0, 9, 1, "", false, false, NULL,
+      "compress: 1 is fastest, 9 makes least; 0: hardly at all" },
+    { "compress-threads", MIG_OPT_UINT, 1, 255, 8, "", false, false, NULL, "compress: threads of the source" },
+    { "decompress-threads", MIG_OPT_UINT, 1, 255, 2, "", false, false, NULL,
+      "threads of the destination for compressed pages" },
+    { "compress-wait-thread", MIG_OPT_BOOL, 0, 1, 1, "", false, false, NULL,
+      "compress: wait for a thread if none is free; else the pages go as they are" },
+    { "compress-method", MIG_OPT_ENUM, 0, 1, 0, "", false, false, NULL,
+      "compress: zlib, which QEMU reads, or zstd, which is faster", NULL, compress_methods },
     { "tls-creds", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
     { "tls-hostname", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
     { "tls-authz", MIG_OPT_STRING, 0, 0, 0, NULL, false, false, NULL, "empty: no TLS" },
@@ -164,7 +177,8 @@ uint64_t migration_uint(const MigrationOptions *o, const char *name)
 
 const char *migration_str(const MigrationOptions *o, const char *name)
 {
-    return o->texts[index_of(o, name)];
+    size_t i = index_of(o, name);
+    return o->table[i].type == MIG_OPT_ENUM ? o->table[i].names[migration_uint(o, name)] : o->texts[i];
 }
 
 json_t *migration_options_get(const MigrationOptions *o, bool capabilities)
@@ -179,6 +193,7 @@ json_t *migration_options_get(const MigrationOptions *o, bool capabilities)
         json_object_set_new(values, option->name,
                             is_switch(option)                ? json_boolean(number)
                             : option->type == MIG_OPT_STRING ? json_string(o->texts[i])
+                            : option->type == MIG_OPT_ENUM   ? json_string(option->names[number])
                                                              : json_integer((json_int_t)number));
     }
     return values;
@@ -193,6 +208,11 @@ MigrationConfig migration_config_from(const MigrationOptions *o)
         .auto_converge = migration_cap(o, "auto-converge"),
         .xbzrle = migration_cap(o, "xbzrle"),
         .rdma_pin_all = migration_cap(o, "rdma-pin-all"),
+        .compress = migration_cap(o, "compress"),
+        .compress_level = migration_uint(o, "compress-level"),
+        .compress_threads = migration_uint(o, "compress-threads"),
+        .compress_wait_thread = migration_uint(o, "compress-wait-thread"),
+        .compress_method = migration_str(o, "compress-method"),
     };
 }
 
@@ -224,6 +244,19 @@ static bool read_text(const MigrationOption *option, const json_t *value, const 
     return true;
 }
 
+static bool read_name(const MigrationOption *option, const json_t *value, uint64_t *number, Error **errp)
+{
+    const char *given = json_string_value(value);
+    for (*number = 0; given && option->names[*number]; ++*number) {
+        if (strcmp(given, option->names[*number]) == 0) {
+            return true;
+        }
+    }
+    g_autofree char *names = g_strjoinv(", ", (char **)option->names);
+    error_setg(errp, "Parameter '%s' is one of %s", option->name, names);
+    return false;
+}
+
 /* Checks one value and puts it into values[]; nothing else changes. */
 static bool stage(MigrationOptions *o, size_t i, const json_t *value, OptionValue *values, Error **errp)
 {
@@ -245,7 +278,8 @@ static bool stage(MigrationOptions *o, size_t i, const json_t *value, OptionValu
         values[i].number = json_is_true(value);
         return true;
     }
-    return read_number(option, value, &values[i].number, errp);
+    return option->type == MIG_OPT_ENUM ? read_name(option, value, &values[i].number, errp)
+                                        : read_number(option, value, &values[i].number, errp);
 }
 
 static bool is_changed(const MigrationOptions *o, size_t i, const OptionValue *values)

@@ -201,7 +201,7 @@ bool ram_direct_offer(RAMMigration *r, QEMUFile *f, Error **errp)
         return true;
     }
     g_autofree DirectMemory *memory = list_memory(r->machine, NULL, &count);
-    if (!ch->direct->offer(ch, memory, count, r->load_pin_all, errp)) {
+    if (!ch->direct->offer(ch, memory, count, r->load_config.pin_all, errp)) {
         ch->direct->withdraw(ch);
         return false;
     }

@@ -35,6 +35,9 @@ extern const RAMSender ram_sender_plain;        /* ram-save.c */
 extern const RAMSender ram_sender_runs;         /* ram-runs.c */
 extern const RAMSender ram_sender_xbzrle;       /* ram-xbzrle.c */
 extern const RAMSender ram_sender_direct;       /* ram-direct.c */
+extern const RAMSender ram_sender_compress;     /* ram-compress.c */
+
+typedef struct RAMDecompress RAMDecompress;
 
 /* Machine.ram_migration; lives as long as the machine. */
 struct RAMMigration {
@@ -48,8 +51,9 @@ struct RAMMigration {
     bool bulk;                  /* the first round: nothing has been sent twice yet */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
     int64_t last_sync_ns;       /* for the dirty rate */
-    bool load_pin_all;          /* of the next load */
+    RAMLoadConfig load_config;  /* of the next load */
     MigrationChannel *load_channel;     /* between load_setup and load_cleanup, if it has direct memory */
+    RAMDecompress *decompress;  /* from a load's first compressed page to load_cleanup */
     RAMBlock *loaded_block;     /* the incoming stream's last record was of this block */
     bool stopped;               /* the machine stands still: bytes count as downtime's */
 };
@@ -75,7 +79,20 @@ void ram_save_cleanup(void *opaque);
 
 /* ram-load.c */
 bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp);
+/* False, with *errp set, if the stream has ended inside of the record's data. */
+bool ram_load_page_is_whole(QEMUFile *f, const RAMRecord *record, Error **errp);
 bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp);
 void ram_load_cleanup(void *opaque);
+
+/* ram-decompress.c; the incoming thread */
+
+/* Reads a compressed page and sees to it that it is placed, in time. Makes r->decompress if there is none. */
+bool ram_decompress_put(RAMMigration *r, QEMUFile *f, const RAMRecord *record, Error **errp);
+/* Before any other record is placed: waits if a page under way may be one of its pages. */
+bool ram_decompress_order(RAMDecompress *d, const RAMRecord *record, Error **errp);
+/* Until all pages are placed. False, with *errp set, if one was none. */
+bool ram_decompress_drain(RAMDecompress *d, Error **errp);
+/* What is under way is dropped. NULL is allowed. */
+void ram_decompress_free(RAMDecompress *d);
 
 #endif

@@ -34,8 +34,7 @@ bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp)
     return ram_direct_offer(r, f, errp);
 }
 
-/* False, with *errp set, if the stream has ended inside of a page. */
-static bool page_is_whole(QEMUFile *f, const RAMRecord *record, Error **errp)
+bool ram_load_page_is_whole(QEMUFile *f, const RAMRecord *record, Error **errp)
 {
     if (qemu_file_get_error(f)) {
         error_setg(errp, "page at 0x%" G_GINT64_MODIFIER "x of RAM block \"%s\": %s", record->offset,
@@ -50,7 +49,7 @@ static bool load_difference(RAMMigration *r, QEMUFile *f, const RAMRecord *recor
 {
     uint8_t delta[TARGET_PAGE_SIZE];
     qemu_get_buffer(f, delta, record->length);
-    if (!page_is_whole(f, record, errp)) {
+    if (!ram_load_page_is_whole(f, record, errp)) {
         return false;
     }
     if (!xbzrle_decode(delta, record->length, record->block->host + record->offset, errp)) {
@@ -70,6 +69,12 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
     if (record->flags & RAM_SAVE_FLAG_MEM_SIZE) {
         return ram_wire_get_sizes(w, r->machine, record->offset, errp);
     }
+    if (record->flags & RAM_SAVE_FLAG_COMPRESS_PAGE) {
+        return ram_decompress_put(r, f, record, errp);
+    }
+    if (r->decompress && !ram_decompress_order(r->decompress, record, errp)) {
+        return false;
+    }
     if (record->flags & RAM_SAVE_FLAG_ZERO) {
         place_fill(record);
         ram_count(&r->counters.duplicate, record->pages);
@@ -82,7 +87,7 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
         return load_difference(r, f, record, errp);
     }
     qemu_get_buffer(f, record->block->host + record->offset, (size_t)record->pages * TARGET_PAGE_SIZE);
-    if (!page_is_whole(f, record, errp)) {
+    if (!ram_load_page_is_whole(f, record, errp)) {
         return false;
     }
     ram_count(&r->counters.normal, record->pages);
@@ -113,10 +118,12 @@ bool ram_load_state(QEMUFile *f, void *opaque, int version_id, Error **errp)
         }
     }
     ram_count(&r->counters.transferred, qemu_ftell(f) - start);
-    return true;
+    return !r->decompress || ram_decompress_drain(r->decompress, errp);
 }
 
 void ram_load_cleanup(void *opaque)
 {
-    ram_direct_withdraw(opaque);
+    RAMMigration *r = opaque;
+    ram_direct_withdraw(r);
+    g_clear_pointer(&r->decompress, ram_decompress_free);
 }

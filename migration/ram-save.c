@@ -95,6 +95,9 @@ const RAMSender ram_sender_plain = {
 /* What was asked for by name comes before what the channel can do. */
 static const RAMSender *choose_sender(const RAMMigration *r)
 {
+    if (r->config.codec) {
+        return &ram_sender_compress;
+    }
     if (r->config.xbzrle) {
         return &ram_sender_xbzrle;
     }

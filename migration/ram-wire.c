@@ -7,6 +7,7 @@
  *   ZERO      u8 fill byte
  *   PAGE      the page
  *   XBZRLE    u8 1, be16 length, delta (xbzrle.c)
+ *   COMPRESS_PAGE  be32 length, the page as a zlib or zstd stream (page-codec.c)
  *   MEM_SIZE  (offset is the number of bytes of all blocks) for each block: u8 length, idstr, be64 bytes
  *   EOS       nothing; ends the payload of every RAM section
  *   HOOK      u8 kind, be64 value; names no block (ram-direct.c)
@@ -18,6 +19,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/page-codec.h"
 #include "migration/ram.h"
 #include "migration/wire.h"
 #include "system/machine.h"
@@ -67,6 +69,15 @@ uint64_t ram_wire_put_xbzrle(RAMWire *w, RAMBlock *block, ram_addr_t offset, con
     qemu_put_be16(w->f, len);
     qemu_put_buffer(w->f, delta, len);
     return head + 3 + len;
+}
+
+uint64_t ram_wire_put_compressed(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *data,
+                                 uint32_t len)
+{
+    uint64_t head = put_head(w, block, offset, RAM_SAVE_FLAG_COMPRESS_PAGE);
+    qemu_put_be32(w->f, len);
+    qemu_put_buffer(w->f, data, len);
+    return head + 4 + len;
 }
 
 uint64_t ram_wire_put_run(RAMWire *w, const RAMRun *run)
@@ -191,6 +202,20 @@ static bool get_xbzrle_length(RAMWire *w, RAMRecord *record, Error **errp)
     return true;
 }
 
+static bool get_compressed_length(RAMWire *w, RAMRecord *record, Error **errp)
+{
+    record->length = qemu_get_be32(w->f);
+    if (stream_error(w, errp)) {
+        return false;
+    }
+    if (record->length == 0 || record->length > PAGE_CODEC_MAX) {
+        error_setg(errp, "page at 0x%" PRIx64 " of RAM block \"%s\" has %u bytes compressed; at most %d are possible",
+                   record->offset, record->block->idstr, record->length, PAGE_CODEC_MAX);
+        return false;
+    }
+    return true;
+}
+
 bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
 {
     uint64_t head = qemu_get_be64(w->f);
@@ -224,6 +249,8 @@ bool ram_wire_get(RAMWire *w, Machine *m, RAMRecord *record, Error **errp)
         return !stream_error(w, errp);
     case RAM_SAVE_FLAG_XBZRLE:
         return get_page_place(w, m, record, errp) && get_xbzrle_length(w, record, errp);
+    case RAM_SAVE_FLAG_COMPRESS_PAGE:
+        return get_page_place(w, m, record, errp) && get_compressed_length(w, record, errp);
     default:
         error_setg(errp, "RAM record with flags 0x%x, which this machine cannot read", record->flags);
         return false;

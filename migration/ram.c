@@ -27,9 +27,9 @@ void ram_migration_configure(Machine *m, const RAMSaveConfig *config)
     m->ram_migration->config = *config;
 }
 
-void ram_migration_configure_load(Machine *m, bool pin_all)
+void ram_migration_configure_load(Machine *m, const RAMLoadConfig *config)
 {
-    m->ram_migration->load_pin_all = pin_all;
+    m->ram_migration->load_config = *config;
 }
 
 uint64_t ram_total_bytes(Machine *m)
@@ -46,7 +46,8 @@ void ram_counters_reset(RAMCounters *c)
     _Atomic uint64_t *const all[] = {
         &c->transferred, &c->duplicate, &c->normal, &c->dirty_sync_count, &c->dirty_pages_rate,
         &c->downtime_bytes, &c->cache_bytes, &c->xbzrle_pages, &c->xbzrle_bytes, &c->xbzrle_misses,
-        &c->xbzrle_overflows,
+        &c->xbzrle_overflows, &c->compress_threads, &c->compress_pages, &c->compress_bytes,
+        &c->compress_batches, &c->compress_busy,
     };
     for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
         atomic_store(all[i], 0);
@@ -55,7 +56,8 @@ void ram_counters_reset(RAMCounters *c)
 
 uint64_t ram_counters_pages(const RAMCounters *c)
 {
-    return atomic_load(&c->normal) + atomic_load(&c->duplicate) + atomic_load(&c->xbzrle_pages);
+    return atomic_load(&c->normal) + atomic_load(&c->duplicate) + atomic_load(&c->xbzrle_pages) +
+           atomic_load(&c->compress_pages);
 }
 
 static const SaveVMHandlers ram_handlers = {
@@ -82,6 +84,7 @@ void ram_mig_unregister(Machine *m)
     if (m->ram_migration) {
         unregister_savevm_live(m, RAM_SECTION, m->ram_migration);
         ram_save_cleanup(m->ram_migration);
+        ram_load_cleanup(m->ram_migration);
         g_clear_pointer(&m->ram_migration, g_free);
     }
 }

@@ -31,6 +31,11 @@ typedef struct RAMCounters {
     _Atomic uint64_t xbzrle_bytes;      /* on the stream, for those */
     _Atomic uint64_t xbzrle_misses;     /* pages that were not in the cache */
     _Atomic uint64_t xbzrle_overflows;  /* pages whose difference was no gain */
+    _Atomic uint64_t compress_threads;  /* 0: pages are not compressed */
+    _Atomic uint64_t compress_pages;    /* sent compressed */
+    _Atomic uint64_t compress_bytes;    /* on the stream, for those */
+    _Atomic uint64_t compress_batches;  /* handed to threads, or meant to be */
+    _Atomic uint64_t compress_busy;     /* of those, how often no thread was free */
 } RAMCounters;
 /* All but total, remaining and the marks of the machine back to 0: a run begins. */
 void ram_counters_reset(RAMCounters *c);
@@ -45,11 +50,19 @@ typedef struct RAMSaveConfig {
     bool xbzrle;                /* pages that go again are sent as differences */
     uint64_t cache_bytes;       /* xbzrle: a power of two, at least a page */
     bool pin_all;               /* a channel with direct memory: register all RAM at once */
+    const struct PageCodec *codec;      /* pages are compressed with it; NULL: they are not */
+    unsigned level, threads;    /* compress: 0 … 9, at least 1 */
+    bool wait;                  /* compress: for a thread, if none is free; else the pages go whole */
 } RAMSaveConfig;
 /* Just before savevm_state_setup(), which without it sends pages whole. Migration thread, lock held. */
 void ram_migration_configure(Machine *m, const RAMSaveConfig *config);
-/* As pin_all above, for what arrives; until it is called again. Incoming thread. */
-void ram_migration_configure_load(Machine *m, bool pin_all);
+/* What loads shall do, until it is said again. */
+typedef struct RAMLoadConfig {
+    bool pin_all;               /* as above */
+    unsigned decompress_threads;        /* for compressed pages; 0: it has not been said */
+} RAMLoadConfig;
+/* Incoming thread. */
+void ram_migration_configure_load(Machine *m, const RAMLoadConfig *config);
 /* xbzrle: the cache's size from now on, in a run that goes on. As cache_bytes. Any thread. */
 void ram_migration_set_cache_size(Machine *m, uint64_t bytes);
 /* Bytes of all RAM blocks. Lock held. */
@@ -105,6 +118,8 @@ uint64_t ram_wire_put_xbzrle(RAMWire *w, RAMBlock *block, ram_addr_t offset, con
                              uint16_t len);
 /* kind: RAM_GODWIT_HOOK_… */
 uint64_t ram_wire_put_hook(RAMWire *w, uint8_t kind, uint64_t value);
+uint64_t ram_wire_put_compressed(RAMWire *w, RAMBlock *block, ram_addr_t offset, const uint8_t *data,
+                                 uint32_t len);
 uint64_t ram_wire_put_eos(RAMWire *w);
 uint64_t ram_wire_put_sizes(RAMWire *w, Machine *m);
 
@@ -114,7 +129,7 @@ typedef struct RAMRecord {
     ram_addr_t offset;
     uint32_t pages;             /* ZERO, PAGE: so many from offset on, all inside of the block */
     uint8_t fill;               /* ZERO */
-    uint16_t length;            /* XBZRLE: of the delta, at most a page */
+    uint32_t length;            /* XBZRLE: at most a page; COMPRESS_PAGE: at most PAGE_CODEC_MAX */
     uint8_t hook;               /* HOOK: its kind */
     uint64_t value;             /* HOOK */
 } RAMRecord;

@@ -89,7 +89,8 @@ void hmp_migrate_set_parameter(HmpCall *call)
         hmp_printf(call->ctx, "Error: There is no migration parameter '%s'\n", name);
         return;
     }
-    json_t *value = option->type == MIG_OPT_STRING ? json_string(text)
+    bool is_text = option->type == MIG_OPT_STRING || option->type == MIG_OPT_ENUM;
+    json_t *value = is_text                        ? json_string(text)
                     : option->type == MIG_OPT_BOOL ? parse_switch(text)
                                                    : parse_value(option, text);
     if (!value) {
@@ -177,6 +178,15 @@ static void print_xbzrle(HmpContext *ctx, const MigrationInfoData *d)
     hmp_printf(ctx, "xbzrle overflow: %" PRIu64 "\n", d->xbzrle.overflows);
 }
 
+static void print_compress(HmpContext *ctx, const MigrationInfoData *d)
+{
+    hmp_printf(ctx, "compression pages: %" PRIu64 " pages\n", d->compress.pages);
+    hmp_printf(ctx, "compression busy: %" PRIu64 "\n", d->compress.busy);
+    hmp_printf(ctx, "compression busy rate: %0.2f\n", d->compress.busy_rate);
+    hmp_printf(ctx, "compressed size: %" PRIu64 " kbytes\n", d->compress.bytes >> 10);
+    hmp_printf(ctx, "compression rate: %0.2f\n", d->compress.rate);
+}
+
 /* What matters comes first; the lines are those that scripts look for. */
 static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running)
 {
@@ -209,6 +219,9 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running
     }
     if (d->has_xbzrle) {
         print_xbzrle(ctx, d);
+    }
+    if (d->has_compress) {
+        print_compress(ctx, d);
     }
     if (d->disk_total) {
         hmp_printf(ctx, "transferred disk: %" PRIu64 " kbytes\n", d->disk_transferred >> 10);

@@ -270,6 +270,19 @@ static MigrationStats *ram_of(const MigrationInfoData *data)
     return ram;
 }
 
+static CompressionStats *compression_of(const MigrationInfoData *data)
+{
+    CompressionStats *stats = g_new0(CompressionStats, 1);
+    *stats = (CompressionStats) {
+        .pages = (int64_t)data->compress.pages,
+        .busy = (int64_t)data->compress.busy,
+        .busy_rate = data->compress.busy_rate,
+        .compressed_size = (int64_t)data->compress.bytes,
+        .compression_rate = data->compress.rate,
+    };
+    return stats;
+}
+
 static XBZRLECacheStats *xbzrle_of(const MigrationInfoData *data)
 {
     XBZRLECacheStats *stats = g_new0(XBZRLECacheStats, 1);
@@ -331,6 +344,7 @@ bool qmp_query_migrate(QmpContext *ctx, MigrationInfo **ret, Error **errp)
     info->status = data.status;
     info->ram = data.has_ram ? ram_of(&data) : NULL;
     info->xbzrle_cache = data.has_xbzrle ? xbzrle_of(&data) : NULL;
+    info->compression = data.has_compress ? compression_of(&data) : NULL;
     if (data.disk_total) {
         info->disk = g_new0(MigrationDiskStats, 1);
         *info->disk = (MigrationDiskStats) {

@@ -123,6 +123,11 @@ typedef struct MigrationInfoData {
         uint64_t cache_size, bytes, pages, misses, overflows;
         double miss_rate, encoding_rate;        /* 0: not known yet */
     } xbzrle;
+    bool has_compress;
+    struct {
+        uint64_t pages, busy, bytes;
+        double busy_rate, rate;                 /* 0: not known yet */
+    } compress;
     char *error_desc;
     char *hint;                 /* why it does not converge, or did not to its end; NULL: no such thing */
     char **blocked_reasons;         /* NULL-terminated or NULL */

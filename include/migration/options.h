@@ -21,6 +21,7 @@ typedef enum MigrationOptionType {
     MIG_OPT_UINT,       /* range min … max */
     MIG_OPT_SIZE,       /* bytes, range min … max; "32M" from HMP */
     MIG_OPT_BOOL,       /* a parameter that is on or off: min 0, max 1 */
+    MIG_OPT_ENUM,       /* one of names; its number: min 0, max that of the last */
     MIG_OPT_STRING,     /* max: bytes at most */
 } MigrationOptionType;
 
@@ -35,6 +36,7 @@ typedef struct MigrationOption {
     const char *const *conflicts;   /* capabilities that cannot be on together with this; NULL-terminated */
     const char *help;           /* one line */
     const char *not_below;      /* a number that this one may not be less than; NULL: none */
+    const char *const *names;   /* ENUM: the values; NULL-terminated */
 } MigrationOption;
 
 /* All options, ending with name NULL. */
@@ -59,11 +61,15 @@ json_t *migration_options_get(const MigrationOptions *options, bool capabilities
 /* One value, by a name that is in the table. Booleans and numbers: any thread. */
 bool migration_cap(const MigrationOptions *options, const char *name);
 uint64_t migration_uint(const MigrationOptions *options, const char *name);
+/* Of an ENUM, its name: any thread. */
 const char *migration_str(const MigrationOptions *options, const char *name);
 
 /* What a run is made with: read once at the start, const afterwards. */
 typedef struct MigrationConfig {
-    bool return_path, pause_before_switchover, validate_uuid, auto_converge, xbzrle, rdma_pin_all;
+    bool return_path, pause_before_switchover, validate_uuid, auto_converge, xbzrle, rdma_pin_all, compress;
+    uint64_t compress_level, compress_threads;
+    bool compress_wait_thread;
+    const char *compress_method;
 } MigrationConfig;
 MigrationConfig migration_config_from(const MigrationOptions *options);
 

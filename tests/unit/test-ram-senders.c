@@ -9,8 +9,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "migration/page-codec.h"
 #include "migration/ram-internal.h"
 #include "migration/register.h"
+#include "migration/wire.h"
 #include "system/machine.h"
 
 #define PAGES 600u
@@ -73,7 +75,7 @@ static Pair *pair_new(const RAMSaveConfig *config)
     ram_migration_configure(p->src, config);
     g_assert_true(ram_save_setup(p->f, p->out, NULL));
     machine_unlock(p->src);
-    g_assert_true(ram_load_setup(NULL, p->in, NULL));
+    g_assert_true(ram_load_setup(p->f, p->in, NULL));
     return p;
 }
 
@@ -203,14 +205,18 @@ static void wait_for_guest(Pair *p)
 
 /* ---- tests ---- */
 
-static const RAMSaveConfig plain, xbzrle = { .xbzrle = true, .cache_bytes = 64 * PAGE };
+static const RAMSaveConfig plain, runs = { .runs = true }, xbzrle = { .xbzrle = true, .cache_bytes = 64 * PAGE };
+static const RAMSaveConfig zlib = { .codec = &page_codec_zlib, .level = 1, .threads = 3, .wait = true };
+static const RAMSaveConfig impatient = { .codec = &page_codec_zlib, .level = 9, .threads = 1 };
+static const RAMSaveConfig stored = { .codec = &page_codec_zlib, .level = 0, .threads = 2, .wait = true };
+static RAMSaveConfig zstd = { .level = 3, .threads = 2, .wait = true };
 
 /* A guest that never stops writing is sent in rounds, and arrives. */
 static void test_busy(const void *config)
 {
     Pair *p = pair_new(config);
     guest_start(p);
-    for (unsigned round = 0; round < 40; round++) {
+    for (unsigned round = 0; round < 25; round++) {
         send_round(p);
         wait_for_guest(p);
     }
@@ -327,9 +333,247 @@ static void test_xbzrle_no_memory(void)
     pair_free(p);
 }
 
+static void test_compress_counts(void)
+{
+    Pair *p = pair_new(&zlib);
+    const RAMCounters *c = &p->out->counters;
+    put(p, 7, 0, PAGE, -1);         /* does not compress */
+    put(p, 8, 0, PAGE, 8);
+    put(p, 9, 100, 1, 9);
+    send_round(p);
+    g_assert_cmpuint(c->duplicate, ==, PAGES - 3);
+    g_assert_cmpuint(c->normal, ==, 1);
+    g_assert_cmpuint(c->compress_pages, ==, 2);
+    g_assert_cmpuint(c->compress_bytes, <, 200);
+    g_assert_cmpuint(c->compress_batches, ==, (PAGES - 3 + RAM_BATCH_PAGES - 1) / RAM_BATCH_PAGES + 1);
+    g_assert_cmpuint(ram_counters_pages(&p->in->counters), ==, PAGES);
+    g_assert_cmpuint(p->in->counters.transferred, ==, c->transferred);
+    finish(p);
+    pair_free(p);
+}
+
+/* ---- a thread that fails ---- */
+
+static atomic_int pages_left;
+
+static bool weak_compress(void *state, const uint8_t *page, uint8_t *out, size_t *len, Error **errp)
+{
+    if (atomic_fetch_sub(&pages_left, 1) <= 0) {
+        error_setg(errp, "the compressor is weary");
+        return false;
+    }
+    return page_codec_zlib.compress(state, page, out, len, errp);
+}
+
+static void *weak_new(unsigned level, Error **errp)
+{
+    if (level == 9) {
+        error_setg(errp, "the compressor does not get up");
+        return NULL;
+    }
+    return page_codec_zlib.compress_new(level, errp);
+}
+
+/* After any number of pages: the run fails with the thread's reason, and can be cleaned up. */
+static void test_compress_fails(void)
+{
+    PageCodec weak = page_codec_zlib;
+    weak.compress = weak_compress;
+    weak.compress_new = weak_new;
+    RAMSaveConfig config = { .codec = &weak, .level = 1, .threads = 3, .wait = true };
+    for (int after = 0; after < 300; after += 7) {
+        Pair *p = pair_new(&config);
+        Error *err = NULL;
+        bool ok = true, done = false;
+        atomic_store(&pages_left, after);
+        for (unsigned page = 0; page < 400; page++) {
+            put(p, page, 0, 8, 1);
+        }
+        while (ok && !done) {
+            ok = ram_save_iterate(p->f, p->out, &done, &err);
+        }
+        g_assert_false(ok);
+        g_assert_cmpstr(error_get_pretty(err), ==, "the compressor is weary");
+        error_free(err);
+        pair_free(p);
+    }
+    Pair *p = pair_new(&plain);
+    Error *err = NULL;
+    machine_lock(p->src);
+    ram_save_cleanup(p->out);
+    config.level = 9;
+    ram_migration_configure(p->src, &config);
+    g_assert_false(ram_save_setup(p->f, p->out, &err));
+    g_assert_cmpstr(error_get_pretty(err), ==, "the compressor does not get up");
+    error_free(err);
+    machine_unlock(p->src);
+    pair_free(p);
+}
+
+/* A run that ends anywhere leaves no thread and no memory behind. */
+static void test_abandoned(const void *config)
+{
+    for (unsigned pieces = 0; pieces < 4; pieces++) {
+        Pair *p = pair_new(config);
+        bool done;
+        guest_start(p);
+        for (unsigned i = 0; i < pieces; i++) {
+            g_assert_true(ram_save_iterate(p->f, p->out, &done, NULL));
+        }
+        machine_lock(p->src);
+        ram_save_cleanup(p->out);
+        machine_unlock(p->src);
+        guest_stop(p);
+        pair_free(p);
+    }
+}
+
+/* ---- what arrives ---- */
+
+typedef struct Stream {
+    QEMUFile *f;
+    RAMWire w;
+    Pair *p;
+} Stream;
+
+static Stream stream_new(void)
+{
+    QEMUFile *f = qemu_file_new_memory();
+    return (Stream){ .f = f, .w = { .f = f }, .p = pair_new(&plain) };
+}
+
+static void put_zlib(Stream *s, unsigned page, uint8_t value)
+{
+    uint8_t bytes[PAGE], out[PAGE_CODEC_ROOM];
+    size_t len;
+    void *z = page_codec_zlib.compress_new(1, NULL);
+    memset(bytes, value, PAGE);
+    g_assert_true(page_codec_zlib.compress(z, bytes, out, &len, NULL));
+    page_codec_zlib.compress_free(z);
+    ram_wire_put_compressed(&s->w, s->p->ram, page * PAGE, out, (uint32_t)len);
+}
+
+static bool stream_load(Stream *s, Error **errp)
+{
+    size_t len;
+    ram_wire_put_eos(&s->w);
+    g_autofree uint8_t *bytes = qemu_file_take_buffer(s->f, &len);
+    QEMUFile *in = qemu_file_new_from_buffer(bytes, len);
+    bool ok = ram_load_state(in, s->p->in, 4, errp);
+    qemu_fclose(in, NULL);
+    if (!ok) {
+        ram_load_cleanup(s->p->in);
+    }
+    return ok;
+}
+
+static void stream_free(Stream *s)
+{
+    qemu_fclose(s->f, NULL);
+    pair_free(s->p);
+}
+
+/* The last version of a page counts, in whatever way the two came. */
+static void test_order(void)
+{
+    Stream s = stream_new();
+    const RAMBlock *copy = ram_block_find(s.p->dst, "main");
+    uint8_t whole[PAGE];
+    memset(whole, 3, PAGE);
+    put_zlib(&s, 10, 1);
+    ram_wire_put_page_bytes(&s.w, s.p->ram, 10 * PAGE, whole);
+    qemu_fflush(s.f);
+    put_zlib(&s, 20, 1);
+    put_zlib(&s, 21, 1);
+    ram_wire_put_zero(&s.w, s.p->ram, 20 * PAGE);
+    put_zlib(&s, 30, 1);
+    put_zlib(&s, 31, 7);
+    ram_wire_put_xbzrle(&s.w, s.p->ram, 31 * PAGE, (const uint8_t *)"\0\1\x09", 3);
+    put_zlib(&s, 40, 1);
+    const RAMRun run = { .block = s.p->ram, .offset = 39 * PAGE, .pages = 2, .zero = true };
+    ram_wire_put_run(&s.w, &run);
+    put_zlib(&s, 50, 1);
+    for (unsigned i = 0; i < 200; i++) {
+        put_zlib(&s, 60 + i, (uint8_t)(i + 1));
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        put_zlib(&s, 60 + i, (uint8_t)(i + 2));
+    }
+    put_zlib(&s, 50, 5);
+    g_assert_true(stream_load(&s, NULL));
+    static const struct { unsigned page; uint8_t value; } expected[] = {
+        { 10, 3 }, { 20, 0 }, { 21, 1 }, { 30, 1 }, { 31, 9 }, { 40, 0 }, { 50, 5 }, { 60, 2 }, { 259, 201 },
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++) {
+        g_assert_cmpuint(copy->host[expected[i].page * PAGE], ==, expected[i].value);
+    }
+    g_assert_cmpuint(copy->host[31 * PAGE + 1], ==, 7);
+    stream_free(&s);
+}
+
+static void expect_refused(const void *data, uint32_t len, const char *why)
+{
+    Stream s = stream_new();
+    Error *err = NULL;
+    put_zlib(&s, 1, 1);
+    ram_wire_put_compressed(&s.w, s.p->ram, 2 * PAGE, data, len);
+    g_assert_false(stream_load(&s, &err));
+    if (!strstr(error_get_pretty(err), why) || !strstr(error_get_pretty(err), "page at 0x2000 of RAM block \"main\"")) {
+        g_error("'%s' is not in '%s'", why, error_get_pretty(err));
+    }
+    error_free(err);
+    /* The machine takes another stream then. */
+    g_assert_true(ram_load_setup(s.f, s.p->in, NULL));
+    s.w.last_block = NULL;
+    put_zlib(&s, 2, 9);
+    g_assert_true(stream_load(&s, NULL));
+    g_assert_cmpuint(ram_block_find(s.p->dst, "main")->host[2 * PAGE], ==, 9);
+    stream_free(&s);
+}
+
+static void test_broken_pages(void)
+{
+    uint8_t page[2 * PAGE] = { 0 }, out[PAGE_CODEC_ROOM], noise[PAGE_CODEC_MAX + 1];
+    size_t len;
+    for (size_t i = 0; i < sizeof(noise); i++) {
+        noise[i] = (uint8_t)g_test_rand_int();
+    }
+    noise[0] = 0x77;
+    expect_refused(noise, sizeof(noise) - 1, "zlib cannot decompress a page: incorrect header check");
+    expect_refused(noise, sizeof(noise), "4353 bytes compressed");
+    expect_refused(noise, 0, "0 bytes compressed");
+    void *z = page_codec_zlib.compress_new(1, NULL);
+    g_assert_true(page_codec_zlib.compress(z, page, out, &len, NULL));
+    page_codec_zlib.compress_free(z);
+    expect_refused(out, (uint32_t)len - 1, "zlib cannot decompress a page");
+    out[len] = 0;
+    expect_refused(out, (uint32_t)len + 1, "leave 1 over");
+    out[len - 1] ^= 1;
+    expect_refused(out, (uint32_t)len, "incorrect data check");
+    /* "x" alone, and a page with one byte too many. */
+    static const uint8_t short_page[] = { 0x78, 0x9c, 0xab, 0x00, 0x00, 0x00, 0x79, 0x00, 0x79 };
+    expect_refused(short_page, sizeof(short_page), "give 1 bytes of a page");
+    static const uint8_t magic[] = { 0x28, 0xb5, 0x2f, 0xfd, 0xff, 0xff };
+    expect_refused(magic, sizeof(magic), page_codec_zstd ? "zstd cannot decompress a page" : "zstd: this program");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_data_func("/ram-senders/runs/busy", &runs, test_busy);
+    g_test_add_data_func("/ram-senders/zlib/busy", &zlib, test_busy);
+    g_test_add_data_func("/ram-senders/zlib/impatient", &impatient, test_busy);
+    g_test_add_data_func("/ram-senders/zlib/stored", &stored, test_busy);
+    g_test_add_func("/ram-senders/zlib/counts", test_compress_counts);
+    g_test_add_func("/ram-senders/zlib/fails", test_compress_fails);
+    g_test_add_data_func("/ram-senders/zlib/abandoned", &zlib, test_abandoned);
+    g_test_add_data_func("/ram-senders/xbzrle/abandoned", &xbzrle, test_abandoned);
+    g_test_add_func("/ram-senders/load/order", test_order);
+    g_test_add_func("/ram-senders/load/broken", test_broken_pages);
+    zstd.codec = page_codec_zstd;
+    if (zstd.codec) {
+        g_test_add_data_func("/ram-senders/zstd/busy", &zstd, test_busy);
+    }
     g_test_add_data_func("/ram-senders/plain/busy", &plain, test_busy);
     g_test_add_data_func("/ram-senders/xbzrle/busy", &xbzrle, test_busy);
     g_test_add_func("/ram-senders/xbzrle/counts", test_xbzrle_counts);

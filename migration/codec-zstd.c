@@ -1,0 +1,91 @@
+/*
+ * codec-zstd.c - pages as zstd frames (RFC 8878).
+ *
+ * Floor F4; below it libzstd.  A state belongs to one thread.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <glib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "migration/page-codec.h"
+#include "system/memory.h"
+
+typedef struct ZstdCompressor {
+    ZSTD_CCtx *ctx;
+    int level;
+} ZstdCompressor;
+
+static void *zstd_compress_new(unsigned level, Error **errp)
+{
+    ZSTD_CCtx *ctx = ZSTD_createCCtx();
+    if (!ctx) {
+        error_setg(errp, "zstd cannot begin to compress: there is no memory");
+        return NULL;
+    }
+    ZstdCompressor *z = g_new0(ZstdCompressor, 1);
+    z->ctx = ctx;
+    /* To zstd 0 means a default in the middle; here it is the least that there is. */
+    z->level = level ? (int)level : 1;
+    return z;
+}
+
+static void zstd_compress_free(void *state)
+{
+    ZstdCompressor *z = state;
+    ZSTD_freeCCtx(z->ctx);
+    g_free(z);
+}
+
+static bool zstd_compress(void *state, const uint8_t *page, uint8_t *out, size_t *len, Error **errp)
+{
+    ZstdCompressor *z = state;
+    size_t n = ZSTD_compressCCtx(z->ctx, out, PAGE_CODEC_ROOM, page, TARGET_PAGE_SIZE, z->level);
+    *len = ZSTD_isError(n) ? 0 : n;
+    if (ZSTD_isError(n) && ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall) {
+        error_setg(errp, "zstd cannot compress a page: %s", ZSTD_getErrorName(n));
+        return false;
+    }
+    return true;
+}
+
+static void *zstd_decompress_new(Error **errp)
+{
+    ZSTD_DCtx *ctx = ZSTD_createDCtx();
+    if (!ctx) {
+        error_setg(errp, "zstd cannot begin to decompress: there is no memory");
+    }
+    return ctx;
+}
+
+static void zstd_decompress_free(void *state)
+{
+    ZSTD_freeDCtx(state);
+}
+
+static bool zstd_decompress(void *state, const uint8_t *in, size_t len, uint8_t *page, Error **errp)
+{
+    size_t n = ZSTD_decompressDCtx(state, page, TARGET_PAGE_SIZE, in, len);
+    if (ZSTD_isError(n)) {
+        error_setg(errp, "zstd cannot decompress a page: %s", ZSTD_getErrorName(n));
+        return false;
+    }
+    if (n != TARGET_PAGE_SIZE) {
+        error_setg(errp, "zstd's %zu bytes give %zu bytes of a page", len, n);
+        return false;
+    }
+    return true;
+}
+
+static const PageCodec codec = {
+    .name = "zstd",
+    .compress_new = zstd_compress_new,
+    .compress_free = zstd_compress_free,
+    .compress = zstd_compress,
+    .decompress_new = zstd_decompress_new,
+    .decompress_free = zstd_decompress_free,
+    .decompress = zstd_decompress,
+};
+
+const PageCodec *const page_codec_zstd = &codec;
