@@ -216,6 +216,12 @@ class Machine:
         match = self.wait_text(r'(?s)(.*?)@END (\d+)\n', 'the end of "%s"' % command, timeout)
         return int(match.group(2)), match.group(1)
 
+    def hmp(self, line, timeout=30):
+        """A command of the monitor for people, which says nothing when all went well."""
+        text = self.qmp.command('human-monitor-command', {'command-line': line}, timeout=timeout)
+        if text.strip():
+            raise Trouble('process %s: %s: %s' % (self.name, line, text.strip()))
+
     def beats_now(self):
         """A copy of the heartbeats so far."""
         with self.changed:

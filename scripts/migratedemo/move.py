@@ -111,12 +111,16 @@ def arrived(target, timeout=30):
     raise Trouble('process B does not run the machine; it is %s' % status['status'])
 
 
-def set_up(machine, parameters=None):
-    """Events on; parameters as given, and only those that are."""
+def set_up(machine, options, parameters=None):
+    """Events on; parameters as given, and only those that are; then what --set names, as people type it."""
     machine.qmp.command('migrate-set-capabilities',
                         {'capabilities': [{'capability': 'events', 'state': True}]})
     if parameters:
         machine.qmp.command('migrate-set-parameters', parameters)
+    known = {one['capability'] for one in machine.qmp.command('query-migrate-capabilities')}
+    for name, value in options:
+        kind = 'capability' if name in known else 'parameter'
+        machine.hmp('migrate_set_%s %s %s' % (kind, name, value))
 
 
 def refused(error):

@@ -17,12 +17,6 @@ NAME = 'moment'
 class SnapshotDemo(Guest):
     """One run."""
 
-    def hmp(self, machine, line):
-        """A command of the monitor for people, which says nothing when all went well."""
-        text = machine.qmp.command('human-monitor-command', {'command-line': line}, timeout=self.args.timeout)
-        if text.strip():
-            raise Trouble('process %s: %s: %s' % (machine.name, line, text.strip()))
-
     def run(self):
         """The whole; a dictionary of results."""
         store = os.path.join(self.folder, 'snapshots')
@@ -31,7 +25,7 @@ class SnapshotDemo(Guest):
         load = measure.HostLoad([source.process.pid])
         self.display.step('(qemu) savevm %s' % NAME)
         begin = time.monotonic()
-        self.hmp(source, 'savevm %s' % NAME)
+        source.hmp('savevm %s' % NAME, self.args.timeout)
         end = time.monotonic()
         kept = os.path.join(store, NAME)
         sizes = {name: os.stat(os.path.join(kept, name)).st_blocks * 512 for name in os.listdir(kept)}

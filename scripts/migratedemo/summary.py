@@ -41,9 +41,10 @@ def move_rows(result):
     page = ram.get('page-size', workload.PAGE)
     sent, zero, normal = ram.get('transferred', 0), ram.get('duplicate', 0), ram.get('normal', 0)
     content = ram.get('normal-bytes', normal * page)
+    again = info.get('xbzrle-cache', {})
     seconds = info.get('total-time', 0) / 1000
     limit = '' if result['downtime-limit'] is None else ' (limit %d ms)' % result['downtime-limit']
-    return [
+    rows = [
         ('total time', '%.2f s: %d passes, %s at %s/s' % (
             seconds, ram.get('dirty-sync-count', 0), mega(sent), mega(sent / seconds if seconds else 0))),
         ('downtime', '%s by the monitor%s' % (milli(info.get('downtime')), limit)),
@@ -51,7 +52,12 @@ def move_rows(result):
         ('', '%s longest missed heartbeat (without a move: up to %s)' % (
             milli(saw['silence-ms']), milli(saw['usual-silence-ms']))),
         ('bytes', '%s for %d pages with content' % (mega(content), normal)),
-        ('', '%s for %d zero pages, headers and devices' % (mega(max(0, sent - content)), zero)),
+    ]
+    if again:
+        rows.append(('', '%s for %d pages as differences' % (mega(again.get('bytes', 0)), again.get('pages', 0))))
+    return rows + [
+        ('', '%s for %d zero pages, headers and devices' % (
+            mega(max(0, sent - content - again.get('bytes', 0))), zero)),
         ('guest speed', 'lost %s while it moved, %s afterwards' % (
             percent(saw['lost-during-percent']), percent(saw['lost-after-percent']))),
         ('handover', info.get('handover', 'not told')),
