@@ -79,7 +79,7 @@ def svg(result):
     picture.text(LEFT, 24, 'A running guest moves (%s): %.2f s, %d passes, %.0f MB' % (
         result['way'], info['total-time'] / 1000, info['ram']['dirty-sync-count'],
         info['ram']['transferred'] / 1e6), 'h')
-    picture.text(picture.x((stop + go) / 2), BEATS_A - 12, 'stop: %d ms; longest missed heartbeat %.0f ms' % (
+    picture.text(picture.x((stop + go) / 2), BEATS_A - 12, 'stop: %d ms by the monitor, %.0f ms between two heartbeats' % (
         info['downtime'], saw['silence-ms']), 'e' if picture.x(stop) > WIDTH / 2 else '')
     picture.beats('a', BEATS_A, line['a'], 'heart in A')
     picture.beats('b', BEATS_B, line['b'], 'heart in B')

@@ -49,8 +49,8 @@ def move_rows(result):
             seconds, ram.get('dirty-sync-count', 0), mega(sent), mega(sent / seconds if seconds else 0))),
         ('downtime', '%s by the monitor%s' % (milli(info.get('downtime')), limit)),
         ('', "%s by the guest's clock, which stood still" % milli(saw['clock-stood-ms'])),
-        ('', '%s longest missed heartbeat (without a move: up to %s)' % (
-            milli(saw['silence-ms']), milli(saw['usual-silence-ms']))),
+        ('', '%s missed heartbeat (longest: moving %s, before %s)' % tuple(
+            milli(saw[key]) for key in ('silence-ms', 'silence-anywhere-ms', 'usual-silence-ms'))),
         ('bytes', '%s for %d pages with content' % (mega(content), normal)),
     ]
     if again:
@@ -70,7 +70,7 @@ def snapshot_rows(result):
     there, later = result['moment'], result['a-went-on-to']
     disks = sum(size for name, size in sizes.items() if name.startswith('disk'))
     return [
-        ('savevm', '%.2f s; longest missed heartbeat %s (before: up to %s)' % (
+        ('savevm', '%.2f s; missed heartbeat %s (longest before: %s)' % (
             result['save-seconds'], milli(saw['silence-ms']), milli(saw['usual-silence-ms']))),
         ('bytes', '%s on disk: %s memory and devices, %s disks' % (
             mega(sum(sizes.values())), mega(sizes.get('state', 0)), mega(disks))),
