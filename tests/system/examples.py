@@ -10,7 +10,7 @@
 #
 # Numbers may differ.  A line "..." stands for any lines, "…" for any text, `, ...}` for further members.  What asks
 # (info, query-) is asked again until the answer is as shown.  "python more" is a program that must succeed; one that
-# begins with "# NAME.py" is saved, and those below it on the page may import it.
+# begins with "# NAME.py" is saved, and those below it on the page may import it.  "c compile" is compiled.
 #
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the transcripts of a Markdown page."""
@@ -26,7 +26,7 @@ import tempfile
 import time
 
 import tiny
-from godwit import GODWIT, Vm
+from godwit import GODWIT, TOP, Vm
 from guests import BUSY, MTIMER, sleeper
 
 PATIENCE = 30
@@ -42,8 +42,8 @@ def blocks(path):
     how, start, lines = None, 0, []
     with open(path, encoding='utf-8') as page:
         for number, line in enumerate(page, 1):
-            if how is None and re.match(r'```(console|python) (run|more)$', line.rstrip()):
-                how, start, lines = line.strip('`\n'), number, []
+            if how is None and re.match(r'```((console|python) (run|more)|c compile)$', line.rstrip()):
+                how, start, lines = line.strip().strip('`'), number, []
             elif how is not None and line.startswith('```'):
                 yield start, how, lines
                 how = None
@@ -65,6 +65,18 @@ def steps(lines):
         elif found and line.strip() and not line.startswith('#'):
             found[-1][3].append(line)
     return found
+
+
+def compile_c(lines):
+    """Compiles a block of C as the program's own files are; what the compiler says, or nothing."""
+    build = os.environ.get('BUILD', 'build')
+    with open(os.path.join(TOP, 'config.mak'), encoding='utf-8') as config:
+        made = dict(re.findall(r'^(\w+) := (.*)$', config.read(), re.M))
+    done = subprocess.run(
+        ['sh', '-c', '%s %s -I%s/include -Iinclude -I. %s -Werror -fsyntax-only -x c -' % (
+            made['CC'], made['CPPFLAGS'], build, made['CFLAGS'])],
+        input='\n'.join(lines), cwd=TOP, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.stdout if done.returncode else ''
 
 
 # ---- comparing ----
