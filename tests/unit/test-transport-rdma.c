@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <netinet/in.h>
-#include <sys/socket.h>
-
+#include "migration/direct.h"
 #include "transport-fixture.h"
+
+#define PIECE (16u << 20)       /* what is registered at a time */
 
 /* Both ends, connected. */
 static void connect_pair(const char *listen_uri, MigrationChannel **out, MigrationChannel **in)
@@ -52,6 +52,172 @@ static void test_peer_gone(void)
     g_assert_false(out->ops->writev(out, &iov, 1, &err));
     expect(err, "has ended");
     migration_channel_close(out, NULL);
+}
+
+/* ---- direct memory ---- */
+
+/* Two memories of 40 MiB and a page at each end of a channel. */
+typedef struct Pair {
+    MigrationChannel *out, *in;
+    DirectMemory here[2], there[2];
+} Pair;
+
+static const uint64_t lengths[2] = { 2 * PIECE + PIECE / 2, 4096 };
+
+static void pair_open(Pair *p, bool pinned)
+{
+    static const char *const names[2] = { "big", "small" };
+    connect_pair("rdma:127.0.0.1:0", &p->out, &p->in);
+    for (int i = 0; i < 2; i++) {
+        p->here[i] = (DirectMemory){ names[i], g_malloc0(lengths[i]), lengths[i] };
+        p->there[i] = (DirectMemory){ names[i], g_malloc0(lengths[i]), lengths[i] };
+    }
+    p->out->direct->open(p->out, p->here, 2, pinned);
+}
+
+static void pair_close(Pair *p)
+{
+    migration_channel_shutdown(p->out);
+    migration_channel_shutdown(p->in);
+    migration_channel_close(p->out, NULL);
+    migration_channel_close(p->in, NULL);
+    for (int i = 0; i < 2; i++) {
+        g_free(p->here[i].host);
+        g_free(p->there[i].host);
+    }
+}
+
+static void pair_offer(Pair *p, bool pinned)
+{
+    Error *err = NULL;
+    /* The other way round: what counts is the name. */
+    const DirectMemory memory[2] = { p->there[1], p->there[0] };
+    g_assert_true(p->in->direct->offer(p->in, memory, 2, pinned, &err));
+}
+
+static void must_write(Pair *p, unsigned index, uint64_t offset, uint64_t length)
+{
+    Error *err = NULL;
+    g_assert_true(p->out->direct->write(p->out, index, offset, length, &err));
+}
+
+/* Writes over the edges of pieces, of whole memories, and what is not written stays. */
+static void test_direct(const void *opaque)
+{
+    int how = GPOINTER_TO_INT(opaque);
+    Pair p;
+    Error *err = NULL;
+    pair_open(&p, how & 1);
+    pair_offer(&p, how & 2);
+    for (uint64_t i = 0; i < lengths[0]; i += 4096) {
+        p.here[0].host[i] = (uint8_t)(1 + i / 4096 % 255);
+    }
+    p.here[1].host[4095] = 7;
+    g_assert_false(p.out->direct->is_ready(p.out, 0, PIECE - 8192, 16384, 0));
+    must_write(&p, 0, PIECE - 8192, 16384);
+    g_assert_true(p.out->direct->is_ready(p.out, 0, PIECE - 8192, 16384, 0));
+    g_assert_true(p.out->direct->drain(p.out, &err));
+    g_assert_true(memcmp(p.there[0].host + PIECE - 8192, p.here[0].host + PIECE - 8192, 16384) == 0);
+    g_assert_cmpuint(p.there[0].host[PIECE - 12288], ==, 0);
+    g_assert_cmpuint(p.there[0].host[PIECE + 8192], ==, 0);
+    must_write(&p, 0, 0, lengths[0]);
+    must_write(&p, 1, 0, lengths[1]);
+    g_assert_true(p.out->direct->drain(p.out, &err));
+    g_assert_true(memcmp(p.there[0].host, p.here[0].host, lengths[0]) == 0);
+    g_assert_true(memcmp(p.there[1].host, p.here[1].host, lengths[1]) == 0);
+    /* No more. */
+    p.in->direct->withdraw(p.in);
+    p.here[0].host[0] = 0xee;
+    if (p.out->direct->write(p.out, 0, 0, 4096, &err)) {
+        g_assert_false(p.out->direct->drain(p.out, &err));
+    }
+    expect(err, "has ended");
+    g_assert_cmpuint(p.there[0].host[0], ==, 1);
+    pair_close(&p);
+}
+
+static gpointer late_offer(gpointer opaque)
+{
+    pair_offer(opaque, false);
+    return NULL;
+}
+
+/* A write waits until the peer offers something; one of memory that is not there is refused. */
+static void test_direct_refused(void)
+{
+    Pair p;
+    Error *err = NULL;
+    pair_open(&p, false);
+    p.there[1].length /= 2;
+    p.there[0].name = "other";
+    GThread *t = g_thread_new("offer", late_offer, &p);
+    g_assert_false(p.out->direct->write(p.out, 0, 0, 4096, &err));
+    expect(err, "there is no memory \"big\"");
+    g_thread_join(t);
+    err = NULL;
+    g_assert_false(p.out->direct->write(p.out, 1, 0, 4096, &err));
+    expect(err, "outside of memory \"small\"");
+    pair_close(&p);
+}
+
+static gpointer write_late(gpointer opaque)
+{
+    Pair *p = opaque;
+    Error *err = NULL;
+    g_assert_false(p->out->direct->write(p->out, 0, 0, 4096, &err));
+    expect(err, "shut down");
+    return NULL;
+}
+
+/* Nobody answers: a shutdown ends the wait. */
+static void test_direct_shutdown(void)
+{
+    Pair p;
+    pair_open(&p, false);
+    GThread *t = g_thread_new("write", write_late, &p);
+    migration_channel_shutdown(p.out);
+    g_thread_join(t);
+    pair_close(&p);
+}
+
+#define ROUNDS 300
+
+/* Writes a page's state, says so over the stream, and waits until that has been read. */
+static gpointer order_thread(gpointer opaque)
+{
+    Pair *p = opaque;
+    Error *err = NULL;
+    QEMUFile *f = qemu_file_channel_new_output(p->out);
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        memset(p->here[0].host, (int)i, PIECE / 16);
+        g_assert_true(p->out->direct->write(p->out, 0, 0, PIECE / 16, &err));
+        qemu_put_be32(f, i);
+        g_assert_true(qemu_fflush(f));
+        g_assert_true(p->out->direct->await(p->out, i, &err));
+        g_assert_true(p->out->direct->drain(p->out, &err));
+    }
+    qemu_fclose(f, NULL);
+    return NULL;
+}
+
+/* What was written before a message is there when the message is. */
+static void test_direct_order(void)
+{
+    Pair p;
+    pair_open(&p, false);
+    pair_offer(&p, false);
+    GThread *t = g_thread_new("order", order_thread, &p);
+    QEMUFile *f = qemu_file_channel_new_input(p.in);
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        g_assert_cmpuint(qemu_get_be32(f), ==, i);
+        for (size_t at = 0; at < PIECE / 16; at += 4096) {
+            g_assert_cmpuint(p.there[0].host[at], ==, i % 256);
+        }
+        p.in->direct->reached(p.in, i);
+    }
+    g_thread_join(t);
+    qemu_fclose(f, NULL);
+    pair_close(&p);
 }
 
 static void test_errors(void)
@@ -105,6 +271,13 @@ int main(int argc, char **argv)
         g_test_add_func("/rdma/shutdown", test_shutdown);
         g_test_add_func("/rdma/peer-gone", test_peer_gone);
         g_test_add_func("/rdma/errors", test_errors);
+        g_test_add_data_func("/rdma/direct", GINT_TO_POINTER(0), test_direct);
+        g_test_add_data_func("/rdma/direct/pinned-by-source", GINT_TO_POINTER(1), test_direct);
+        g_test_add_data_func("/rdma/direct/pinned-by-destination", GINT_TO_POINTER(2), test_direct);
+        g_test_add_data_func("/rdma/direct/pinned", GINT_TO_POINTER(3), test_direct);
+        g_test_add_func("/rdma/direct/refused", test_direct_refused);
+        g_test_add_func("/rdma/direct/shutdown", test_direct_shutdown);
+        g_test_add_func("/rdma/direct/order", test_direct_order);
     }
     migration_address_free(address);
     return fixture_run();
