@@ -25,7 +25,7 @@ ROOMS := util qapi io system migration monitor cli chardev $(patsubst %/,%,$(wil
 # feature:file without .c.  A pair of which only one half exists yet is fine.
 FEATURES := SLIRP:net/slirp NBD:block/nbd VNC:ui/vnc VNC:ui/vnc-client PNG:ui/png ZSTD:hw/core/unzstd ZSTD:migration/codec-zstd \
 	FABRIC:migration/rdma FABRIC:migration/rdma-library FABRIC:migration/rdma-endpoint \
-	FABRIC:migration/rdma-channel FABRIC:migration/rdma-direct
+	FABRIC:migration/rdma-channel FABRIC:migration/rdma-direct FABRIC:tests/unit/test-rdma-hostile
 
 feature_drop = $(if $(filter y,$(CONFIG_$(1))),$(2)-off.c,$(2).c)
 DROPPED := $(foreach f,$(FEATURES),$(call feature_drop,$(word 1,$(subst :, ,$f)),$(word 2,$(subst :, ,$f))))
@@ -64,7 +64,7 @@ MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
 LIB := $(BUILD)/libgodwit.a
 PROGRAM := $(if $(MAIN),$(BUILD)/godwit)
 
-UNIT_SRCS := $(wildcard tests/unit/test-*.c)
+UNIT_SRCS := $(filter-out $(DROPPED),$(wildcard tests/unit/test-*.c))
 UNIT_TESTS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 # Helpers shared by unit tests: tests/unit/lib-*.c, linked into each of them.
 UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))

@@ -313,7 +313,7 @@ static bool handle_locked(RdmaChannel *c, RdmaMessage *m, bool *kept)
     case RDMA_CREDIT:
         return !length;
     case RDMA_END:
-        c->peer_ended = true;
+        c->peer_ended = c->peer_ended || !length;
         return !length;
     default:
         return rdma_direct_message_locked(c, type, m->bytes + RDMA_HEAD, length);
