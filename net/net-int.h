@@ -9,10 +9,12 @@
 #define GODWIT_NET_NET_INT_H
 
 #include "net/net.h"
+#include "system/runstate.h"
 
 struct NetLayer {
     Machine *machine;
     NetClientState *clients;    /* in order of creation */
+    VMChangeStateEntry *vm_entry;
     uint32_t macs[8];           /* 256 bits: default addresses that have been given away */
 };
 

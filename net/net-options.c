@@ -64,5 +64,9 @@ NetClientState *netdev_new(Machine *m, const json_t *options, Error **errp)
                    id, type);
         return NULL;
     }
-    return init(m, id, options, errp);
+    NetClientState *nc = init(m, id, options, errp);
+    if (nc && nc->ops->plug && runstate_get(m) == RUN_STATE_INMIGRATE) {
+        nc->ops->plug(nc, false);
+    }
+    return nc;
 }

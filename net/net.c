@@ -308,10 +308,25 @@ void net_default_macaddr(Machine *m, uint8_t mac[6])
 
 /* ---- life ---- */
 
+/* While the machine is handed over nobody is at home; who runs it is. */
+static void net_vm_state(void *opaque, bool running, RunState state)
+{
+    struct NetLayer *layer = opaque;
+    if (!running && state != RUN_STATE_FINISH_MIGRATE) {
+        return;
+    }
+    for (NetClientState *nc = layer->clients; nc; nc = nc->next) {
+        if (nc->ops->plug) {
+            nc->ops->plug(nc, running);
+        }
+    }
+}
+
 struct NetLayer *net_layer_new(Machine *m)
 {
     struct NetLayer *layer = g_new0(struct NetLayer, 1);
     layer->machine = m;
+    layer->vm_entry = vm_add_change_state_handler(m, net_vm_state, layer);
     return layer;
 }
 
@@ -320,6 +335,7 @@ void net_layer_free(struct NetLayer *layer)
     if (!layer) {
         return;
     }
+    vm_del_change_state_handler(layer->vm_entry);
     while (layer->clients) {
         net_client_free(layer->clients);
     }

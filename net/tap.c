@@ -114,10 +114,20 @@ static void tap_cleanup(NetClientState *nc)
     g_free(s);
 }
 
+/* Older kernels have no such switch: then the announcements alone say where the machine is. */
+static void tap_plug(NetClientState *nc, bool in)
+{
+    NetTap *s = nc->opaque;
+    int carrier = in;
+    ioctl(s->fd, TUNSETCARRIER, &carrier);
+    trace_net_tap_plug(nc->name, in);
+}
+
 static const NetClientOps tap_ops = {
     .type = "tap",
     .receive = tap_receive,
     .sent = tap_sent,
+    .plug = tap_plug,
     .cleanup = tap_cleanup,
 };
 

@@ -5,7 +5,7 @@
 RUN_TESTS := BUILD=$(BUILD) python3 scripts/run-tests -j 2 --timeout 60
 GUEST_RUN := $(addprefix --long ,$(wildcard tests/guest/run))
 # Those that boot Linux have more time: a loaded machine takes several times as long.
-LINUX_TESTS := $(wildcard tests/system/test-linux tests/system/test-migrate-linux)
+LINUX_TESTS := $(wildcard tests/system/test-linux tests/system/test-migrate-linux tests/system/test-migrate-bridge)
 SYSTEM_TESTS := $(foreach f,$(filter-out $(LINUX_TESTS),$(wildcard tests/system/test-*)),$(if $(shell test -x $f && echo y),$f))
 
 check-build: all $(UNIT_TESTS) $(FUZZ_REPLAYS)

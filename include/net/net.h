@@ -33,6 +33,11 @@ typedef struct NetClientOps {
     void (*sent)(NetClientState *nc);
     /* A NIC's address, 6 bytes. May be NULL: then it is not announced. */
     const uint8_t *(*macaddr)(NetClientState *nc);
+    /*
+     * A back end's cable to the host's network: pulled while the machine is with another process, so that a
+     * switch looks for it where it is. May be NULL: it has none.
+     */
+    void (*plug)(NetClientState *nc, bool in);
     void (*cleanup)(NetClientState *nc);            /* frees opaque; may be NULL */
 } NetClientOps;
 

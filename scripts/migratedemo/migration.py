@@ -45,8 +45,8 @@ class MigrationDemo(Guest):
         limits = {'max-bandwidth': int(self.args.bandwidth * 1e6)}
         if self.args.downtime is not None:
             limits['downtime-limit'] = self.args.downtime
-        move.set_up(source, self.args.set, limits)
-        move.set_up(target, self.args.set)
+        move.set_up(source, limits, self.args.set)
+        move.set_up(target, options=self.args.set)
         limits = source.qmp.command('query-migrate-parameters')
         if way.listens_first:
             way.incoming(target)

@@ -111,7 +111,7 @@ def arrived(target, timeout=30):
     raise Trouble('process B does not run the machine; it is %s' % status['status'])
 
 
-def set_up(machine, options, parameters=None):
+def set_up(machine, parameters=None, options=()):
     """Events on; parameters as given, and only those that are; then what --set names, as people type it."""
     machine.qmp.command('migrate-set-capabilities',
                         {'capabilities': [{'capability': 'events', 'state': True}]})
