@@ -131,6 +131,7 @@ class Guest:
 
     def settle(self, machine):
         """Ends the work and compares the disk as the guest reads it with the image on the host."""
+        self.display.passing('comparing the disk as the guest reads it with the image', interval=0)
         machine.send('\nkillall demo-work; wait; echo; sync; echo 3 > /proc/sys/vm/drop_caches\n')
         machine.shell('true')
         status, text = machine.shell('sha256sum /dev/vda')
