@@ -48,6 +48,7 @@ typedef struct Pair {
     GRand *rand;                /* the guest's */
     GThread *guest;
     atomic_bool stop;
+    atomic_bool pause, paused;  /* the hammer shall rest; it rests */
     atomic_uint writes;
 } Pair;
 
@@ -194,11 +195,11 @@ static void guest_stop(Pair *p)
     g_thread_join(p->guest);
 }
 
-/* Until the guest has done something since the last look at it. */
-static void wait_for_guest(Pair *p)
+/* Until the guest has done something more. */
+static void wait_for_guest(Pair *p, unsigned writes)
 {
     unsigned before = atomic_load(&p->writes);
-    while (atomic_load(&p->writes) < before + 20) {
+    while (atomic_load(&p->writes) < before + writes) {
         g_thread_yield();
     }
 }
@@ -218,7 +219,59 @@ static void test_busy(const void *config)
     guest_start(p);
     for (unsigned round = 0; round < 25; round++) {
         send_round(p);
-        wait_for_guest(p);
+        wait_for_guest(p, 20);
+    }
+    guest_stop(p);
+    finish(p);
+    pair_free(p);
+}
+
+#define HAMMERED 8      /* pages */
+
+/* Writes into the words of a few pages, over and over, but for pauses. */
+static gpointer hammer_thread(gpointer opaque)
+{
+    Pair *p = opaque;
+    for (unsigned n = 0; !atomic_load(&p->stop); n++) {
+        while (atomic_load(&p->pause) && !atomic_load(&p->stop)) {
+            atomic_store(&p->paused, true);
+        }
+        atomic_store(&p->paused, false);
+        for (unsigned i = 0; i < HAMMERED * PAGE && !atomic_load(&p->pause); i += 8) {
+            put_byte(p->ram->host + i, n & 1);       /* what was before comes again */
+            ram_block_set_dirty(p->ram, i, 1);
+        }
+        atomic_fetch_add(&p->writes, 1);
+    }
+    return NULL;
+}
+
+/*
+ * Pages change while they are copied. What is kept of one must be what was sent: if the two were read one after the
+ * other they would differ, and the next difference would be made from something that the destination does not have.
+ * A store that falls between the two is lost for good, unless another one follows: so look at once.
+ */
+static void test_torn(const void *config)
+{
+    Pair *p = pair_new(config);
+    const RAMBlock *copy = ram_block_find(p->dst, "main");
+    p->guest = g_thread_new("hammer", hammer_thread, p);
+    for (unsigned round = 0; round < 300; round++) {
+        wait_for_guest(p, 1);
+        /* Every now and then the cache forgets. */
+        ram_migration_set_cache_size(p->src, (round % 4 ? 64 : 1) * PAGE);
+        send_round(p);
+        wait_for_guest(p, 1 + round % 2);
+        send_round(p);
+        atomic_store(&p->pause, true);
+        while (!atomic_load(&p->paused)) {
+            g_thread_yield();
+        }
+        ram_save_pending(p->out, true);
+        send_round(p);
+        g_assert_cmpmem(p->ram->host, HAMMERED * PAGE, copy->host, HAMMERED * PAGE);
+        atomic_store(&p->paused, false);
+        atomic_store(&p->pause, false);
     }
     guest_stop(p);
     finish(p);
@@ -288,7 +341,7 @@ static void test_xbzrle_resize(void)
         g_assert_true(ram_save_iterate(p->f, p->out, &done, NULL));
         ram_migration_set_cache_size(p->src, bytes);
         send_round(p);
-        wait_for_guest(p);
+        wait_for_guest(p, 20);
         ram_save_pending(p->out, true);
         send_round(p);
     }
@@ -299,6 +352,26 @@ static void test_xbzrle_resize(void)
     put(p, 3, 0, 1, 3);
     finish(p);
     g_assert_cmpuint(p->out->counters.cache_bytes, ==, sizes[G_N_ELEMENTS(sizes) - 1] * PAGE);
+    pair_free(p);
+}
+
+/* What waits in the stream has left before the cache moves: else it would be read from where nothing is any more. */
+static void test_xbzrle_waiting(void)
+{
+    Pair *p = pair_new(&xbzrle);
+    send_round(p);
+    for (unsigned round = 0; round < 6; round++) {
+        bool done = false;
+        for (unsigned page = 0; page < 20; page++) {
+            put(p, page, 0, PAGE, -1);
+        }
+        ram_migration_set_cache_size(p->src, (round % 2 ? 1024 : 32) * PAGE);
+        ram_save_pending(p->out, true);
+        while (!done) {
+            g_assert_true(ram_save_iterate(p->f, p->out, &done, NULL));
+        }
+    }
+    finish(p);
     pair_free(p);
 }
 
@@ -576,8 +649,10 @@ int main(int argc, char **argv)
     }
     g_test_add_data_func("/ram-senders/plain/busy", &plain, test_busy);
     g_test_add_data_func("/ram-senders/xbzrle/busy", &xbzrle, test_busy);
+    g_test_add_data_func("/ram-senders/xbzrle/torn", &xbzrle, test_torn);
     g_test_add_func("/ram-senders/xbzrle/counts", test_xbzrle_counts);
     g_test_add_func("/ram-senders/xbzrle/resize", test_xbzrle_resize);
+    g_test_add_func("/ram-senders/xbzrle/waiting", test_xbzrle_waiting);
     g_test_add_func("/ram-senders/xbzrle/no-memory", test_xbzrle_no_memory);
     g_test_add_func("/ram-senders/plain-again", test_plain_again);
     return g_test_run();
