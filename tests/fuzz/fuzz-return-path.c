@@ -203,7 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     say(ends[1], words, at_once);
     machine_lock(m);
     MigrationAddress *address = migration_address_parse("fd:wire", NULL, NULL);
-    if (!migration_start(m->migration, address, ends[0], NULL)) {
+    if (!migration_start(m->migration, address, ends[0], MIGRATION_DISKS_STAY, NULL)) {
         g_error("it does not begin");
     }
     machine_unlock(m);
