@@ -1,6 +1,7 @@
 /*
- * dirty.c - writes into 32 MiB of pages at a pace, and prints a dot every millisecond.
+ * dirty.c - fills 32 MiB, then writes into its pages at a pace, and prints a dot every millisecond.
  *
+ * Filled first, so that all of it has to be sent, and sent again where it was written to meanwhile.
  * PAGES: pages a second, 0 as many as it can.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -20,6 +21,9 @@ static uint64_t now(void)
 
 void bench_main(void)
 {
+    for (volatile uint64_t *p = (uint64_t *)FIRST; p < (uint64_t *)(FIRST + SIZE); p++) {
+        *p = (uint64_t)p;
+    }
     uint64_t beat = now(), due = beat, page = 0;
     for (;;) {
         uint64_t t = now();
