@@ -12,8 +12,7 @@
 #include <math.h>
 
 #define NS_PER_SECOND 1e9
-/* Samples of about this many seconds are remembered. */
-#define METER_WINDOW 0.5
+#define METER_WINDOW (BANDWIDTH_MEMORY_NS / NS_PER_SECOND)
 /* RAM that is sent in this time is not worth another round. */
 #define SMALL_ENOUGH_NS 2000000
 /* A round that leaves more than this part of what there was before has not got on. */
@@ -36,7 +35,8 @@ static int64_t to_ns(double ns)
 
 void bandwidth_meter_add(BandwidthMeter *meter, uint64_t bytes, int64_t begin_ns, int64_t end_ns)
 {
-    int64_t begin = begin_ns > meter->last_ns ? begin_ns : meter->last_ns;
+    int64_t last = meter->last_ns;
+    int64_t begin = begin_ns > last ? begin_ns : last;
     if (end_ns > meter->last_ns) {
         meter->last_ns = end_ns;
     }
@@ -45,6 +45,9 @@ void bandwidth_meter_add(BandwidthMeter *meter, uint64_t bytes, int64_t begin_ns
         return;
     }
     double seconds = (double)(end_ns - begin) / NS_PER_SECOND;
+    if (begin - last > BANDWIDTH_MEMORY_NS) {
+        meter->bytes = meter->seconds = 0;
+    }
     if (meter->seconds + seconds > METER_WINDOW && meter->seconds > 0) {
         double keep = seconds < METER_WINDOW ? (METER_WINDOW - seconds) / meter->seconds : 0;
         meter->bytes *= keep < 1 ? keep : 1;
@@ -118,6 +121,12 @@ bool converge_should_switch(const ConvergeRound *r)
     }
     return (double)r->pending > (double)r->previous * BARELY_SHRINKS ||
            expected_next(r) > (double)r->pending * BARELY_SHRINKS;
+}
+
+bool converge_wants_sample(const ConvergeRound *r, int64_t sample_age_ns)
+{
+    return r->running && converge_exceeds_limit(r) && worst_ns(r->least_ns) <= r->limit_ns &&
+           r->pending < BANDWIDTH_SAMPLE_BYTES && sample_age_ns > BANDWIDTH_MEMORY_NS;
 }
 
 int64_t converge_whole_stop_ns(int64_t elapsed_ns, int64_t rest_ns)

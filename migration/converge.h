@@ -13,7 +13,15 @@
 
 #define DOWNTIME_UNKNOWN INT64_MAX
 
-/* How fast bytes go through, from samples; older ones count less and less. Zeroed: nothing is known. */
+/* A sample of fewer bytes tells how far away the destination is rather than the bandwidth. */
+#define BANDWIDTH_SAMPLE_BYTES (256u << 10)
+/* Samples of about this time are remembered, and no longer than this. */
+#define BANDWIDTH_MEMORY_NS 500000000
+
+/*
+ * How fast bytes go through, from samples; older ones count less and less, and not at all once there was no
+ * sample for a while. Zeroed: nothing is known.
+ */
 typedef struct BandwidthMeter {
     double bytes, seconds;
     int64_t last_ns;            /* when the sample before had gone through */
@@ -50,6 +58,7 @@ typedef struct ConvergeRound {
     double bandwidth;           /* of the channel, bytes/s */
     double rate_limit;          /* what may be sent while the machine runs, bytes/s; 0: no limit */
     int64_t downtime_ns;        /* expected */
+    int64_t least_ns;           /* the same if the channel were infinitely fast */
     int64_t limit_ns;
     int64_t overrun_ns;         /* what the last stop that was taken back would have taken; 0: there was none */
 } ConvergeRound;
@@ -62,6 +71,13 @@ bool converge_should_switch(const ConvergeRound *round);
 
 /* True if a stop now would, with a margin for what is not known, take longer than it may. */
 bool converge_exceeds_limit(const ConvergeRound *round);
+
+/*
+ * True if the bandwidth should be measured with bytes sent for nothing else: it is what makes a stop too long, it was
+ * last measured sample_age_ns ago, and so little is left that the next round will not measure it either. A guest
+ * that has become idle would else wait for ever because the channel was slow once.
+ */
+bool converge_wants_sample(const ConvergeRound *round, int64_t sample_age_ns);
 
 /*
  * What a stop may take as a whole that has lasted elapsed_ns and for which rest_ns more are expected. If that is

@@ -305,6 +305,17 @@ static bool load_part_or_end(Loader *l, bool end, Error **errp)
 
 /* ---- commands and the end ---- */
 
+static bool skip_bytes(Loader *l, uint32_t len, Error **errp)
+{
+    uint8_t buf[4096];
+    while (len && !qemu_file_get_error(l->f)) {
+        uint32_t n = MIN(len, (uint32_t)sizeof(buf));
+        qemu_get_buffer(l->f, buf, n);
+        len -= n;
+    }
+    return stream_is_good(l, errp);
+}
+
 static bool load_command(Loader *l, Error **errp)
 {
     uint16_t command = qemu_get_be16(l->f);
@@ -318,6 +329,9 @@ static bool load_command(Loader *l, Error **errp)
     if (command == MIG_CMD_PING && len == 4) {
         uint32_t value = qemu_get_be32(l->f);
         return stream_is_good(l, errp) && l->ops->ping(l->opaque, value, errp);
+    }
+    if (command == MIG_CMD_GODWIT_FILL && l->result->handover) {
+        return skip_bytes(l, len, errp);
     }
     error_setg(errp, "command 0x%x with %u bytes is not known here", command, len);
     return false;
@@ -361,13 +375,7 @@ static bool skip_description(Loader *l, Error **errp)
         error_setg(errp, "Expected vmdescription section, but got %u with %u bytes", type, len);
         return false;
     }
-    uint8_t buf[4096];
-    while (len && stream_is_good(l, errp)) {
-        uint32_t n = MIN(len, (uint32_t)sizeof(buf));
-        qemu_get_buffer(l->f, buf, n);
-        len -= n;
-    }
-    return stream_is_good(l, errp);
+    return skip_bytes(l, len, errp);
 }
 
 static bool load_items(Loader *l, Error **errp)

@@ -160,8 +160,14 @@ ReturnPathAnswer return_path_wait_started(ReturnPath *rp, Error **errp);
 bool return_path_reason(ReturnPath *rp, unsigned ms, Error **errp);
 /* PING id is sent behind bytes that were put from begin_ns on. False: too many are under way. */
 bool return_path_expect(ReturnPath *rp, uint32_t id, uint64_t bytes, int64_t begin_ns);
-/* From the PONGs: bytes/s (0: not known yet), and the shortest answer in ns (0: not known). */
-double return_path_bandwidth(ReturnPath *rp, int64_t *round_trip_ns);
+/* From the PONGs. */
+typedef struct ReturnPathSpeed {
+    double bandwidth;           /* bytes/s; 0: not known yet */
+    int64_t round_trip_ns;      /* the shortest answer; 0: not known yet */
+    int64_t sampled_ns;         /* when the last answer to BANDWIDTH_SAMPLE_BYTES or more came; 0: none has */
+    bool awaited;               /* such an answer is under way */
+} ReturnPathSpeed;
+ReturnPathSpeed return_path_speed(ReturnPath *rp);
 
 /* ---- incoming.c ---- */
 

@@ -14,7 +14,7 @@
 #include <poll.h>
 
 #include "migration/block.h"
-#include "migration/migration-internal.h"
+#include "migration/channel-meter.h"
 #include "migration/page-codec.h"
 #include "migration/ram.h"
 #include "migration/rate-limit.h"
@@ -34,6 +34,8 @@
 #define ROUND_MIN_NS (5 * NS_PER_MS)
 /* What bringing the vCPUs to rest is taken to cost; draining disks comes on top. */
 #define STOP_COST_NS (1 * NS_PER_MS)
+/* Devices that were slow to save are tried again after this time. */
+#define REHEARSE_AGAIN_NS (500 * NS_PER_MS)
 /* How long the destination's reason is waited for when the channel has broken. */
 #define REASON_WAIT_MS 1000
 
@@ -42,16 +44,13 @@ typedef struct Sender {
     MigrationRun *run;
     MigrationState *s;
     Machine *m;
-    BandwidthMeter write_meter;     /* from write times, where no PONGs come back */
-    uint64_t probed_bytes;          /* stream position behind the last probe */
-    int64_t probe_begin_ns;         /* when the first byte after it was put; 0: none yet */
-    uint32_t probe_id;
-    uint64_t written_bytes, written_ns;     /* of the last look at the write meter */
+    ChannelMeter meter;
     int64_t numbers_ns;             /* when numbers were last brought up to date */
     uint64_t numbers_bytes, numbers_pages;
     uint64_t previous;              /* bytes that were left when this round began */
     uint64_t device_bytes;          /* measured by rehearsal */
-    int64_t device_ns;
+    int64_t device_ns, rehearsed_ns;
+    bool devices_slow;              /* what does not depend on the channel is too slow for the limit */
     int64_t sync_ns;                /* what counting the dirty pages took */
     int64_t round_ns;               /* when this round began */
     unsigned stalls;                /* rounds in a row that led nowhere */
@@ -149,50 +148,13 @@ static bool setup(Sender *t, Error **errp)
         return false;
     }
     t->previous = UINT64_MAX;
-    t->probe_id = 1;                /* the header's own PING */
-    t->probed_bytes = qemu_ftell(run->file);
+    channel_meter_init(&t->meter, run);
     tell_pass(t);
     atomic_store(&t->s->times.active_ns, migration_now(t->s));
     return step(t, MIGRATION_STATUS_SETUP, MIGRATION_STATUS_ACTIVE, errp);
 }
 
 /* ---- how fast it goes ---- */
-
-/* Asks the destination to say when it has got this far; where nothing was sent, how far away it is. */
-static void probe(Sender *t)
-{
-    uint64_t bytes = qemu_ftell(t->run->file) - t->probed_bytes;
-    if (!t->run->rp) {
-        return;
-    }
-    if (bytes == 0) {
-        t->probe_begin_ns = migration_now(t->s);
-    }
-    uint32_t id = t->probe_id + 1;
-    const uint8_t wire[4] = { (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
-    if (!return_path_expect(t->run->rp, id, bytes, t->probe_begin_ns)) {
-        return;
-    }
-    t->probe_id = id;
-    savevm_send_command(t->run->file, MIG_CMD_PING, wire, sizeof(wire));
-    t->probed_bytes = qemu_ftell(t->run->file);
-    t->probe_begin_ns = 0;
-}
-
-/* What the channel carries, bytes/s: told by the user, or from PONGs, or from the time that writes took. */
-static double bandwidth(Sender *t, int64_t *round_trip_ns)
-{
-    *round_trip_ns = 0;
-    uint64_t bytes = qemu_file_get_transferred(t->run->file);
-    uint64_t ns = qemu_file_send_time_ns(t->run->file);
-    bandwidth_meter_add(&t->write_meter, bytes - t->written_bytes, (int64_t)t->written_ns, (int64_t)ns);
-    t->written_bytes = bytes;
-    t->written_ns = ns;
-    double measured = t->run->rp ? return_path_bandwidth(t->run->rp, round_trip_ns)
-                                 : bandwidth_meter_get(&t->write_meter);
-    uint64_t told = migration_uint(t->s->options, "avail-switchover-bandwidth");
-    return told ? (double)told : measured;
-}
 
 /* For query-migrate: what went out in the last period. */
 static void update_numbers(Sender *t)
@@ -214,17 +176,14 @@ static void update_numbers(Sender *t)
     t->numbers_pages = pages;
 }
 
-/* What a stop takes, or the rest of it once the machine stands still. */
-static int64_t expect_downtime(Sender *t, uint64_t pending, int64_t stop_ns, double *speed)
+/* What a stop consists of that takes stop_ns until the machine is at rest. */
+static DowntimeCost expect_cost(const Sender *t, uint64_t pending, int64_t stop_ns, const ChannelSpeed *speed)
 {
-    int64_t round_trip_ns;
-    *speed = bandwidth(t, &round_trip_ns);
-    const DowntimeCost cost = {
-        .ram_bytes = pending, .device_bytes = t->device_bytes, .bandwidth = *speed,
+    return (DowntimeCost){
+        .ram_bytes = pending, .device_bytes = t->device_bytes, .bandwidth = speed->bandwidth,
         .stop_ns = stop_ns, .save_ns = t->device_ns, .load_ns = 2 * t->device_ns,
-        .round_trip_ns = 2 * round_trip_ns,
+        .round_trip_ns = 2 * speed->round_trip_ns,
     };
-    return converge_downtime_ns(&cost);
 }
 
 static int64_t downtime_limit_ns(const Sender *t)
@@ -247,29 +206,40 @@ static bool pause_until(Sender *t, int64_t until_ns, Error **errp)
            stopped(t, errp);
 }
 
+/* For what has been sent, at the rate limit. False if the run is to end. */
+static bool pay(Sender *t, uint64_t bytes, Error **errp)
+{
+    return (rate_limit_wait(t->run->limit, bytes) && is_status(t, MIGRATION_STATUS_ACTIVE)) ||
+           stopped(t, errp);
+}
+
 /* One piece of the round, paid for afterwards. */
 static bool send_piece(Sender *t, bool *done, Error **errp)
 {
     QEMUFile *f = t->run->file;
     uint64_t before = qemu_ftell(f);
-    if (!t->probe_begin_ns) {
-        t->probe_begin_ns = migration_now(t->s);
-    }
+    channel_meter_begin(&t->meter);
     if (!savevm_state_iterate(f, t->m, done, errp)) {
         return false;
     }
     uint64_t bytes = qemu_ftell(f) - before;
     /* Where there is a limit we may sleep now, which must not look like a slow channel: first the probe. */
     bool limited = rate_limit_get(t->run->limit) > 0;
-    if (*done || limited || qemu_ftell(f) - t->probed_bytes >= PROBE_BYTES) {
-        probe(t);
+    if (*done || limited || channel_meter_unprobed(&t->meter) >= PROBE_BYTES) {
+        channel_meter_probe(&t->meter);
     }
     if ((*done || limited) && !qemu_fflush(f)) {
         return false;
     }
     update_numbers(t);
-    return (rate_limit_wait(t->run->limit, bytes) && is_status(t, MIGRATION_STATUS_ACTIVE)) ||
-           stopped(t, errp);
+    return pay(t, bytes, errp);
+}
+
+/* Bytes that only tell how long they take. */
+static bool send_fill(Sender *t, Error **errp)
+{
+    uint64_t before = qemu_ftell(t->run->file);
+    return channel_meter_fill(&t->meter, errp) && pay(t, qemu_ftell(t->run->file) - before, errp);
 }
 
 /* Sends everything that was dirty when the round began. */
@@ -285,12 +255,17 @@ static bool send_round(Sender *t, Error **errp)
     return true;
 }
 
-/* Saves every device into nothing, once, to know what that will take. */
+/*
+ * Saves every device into nothing, to know what that will take: once, and again where that was so slow that it
+ * is the reason not to stop.
+ */
 static bool rehearse(Sender *t, Error **errp)
 {
-    if (t->device_bytes) {
+    int64_t begin = migration_now(t->s);
+    if (t->rehearsed_ns && !(t->devices_slow && begin - t->rehearsed_ns > REHEARSE_AGAIN_NS)) {
         return true;
     }
+    t->rehearsed_ns = begin;
     machine_lock(t->m);
     bool ok = savevm_state_measure_devices(t->m, &t->device_bytes, &t->device_ns, errp);
     machine_unlock(t->m);
@@ -330,43 +305,57 @@ static void throttle_guest(Sender *t, const ConvergeRound *round)
     }
 }
 
-/* Looks at what is left, and decides. */
-static bool round_is_last(Sender *t)
+/* What is left now, and what a stop would take. */
+static ConvergeRound look_at_round(Sender *t, const ChannelSpeed *speed)
 {
     int64_t begin = migration_now(t->s);
     uint64_t pending = savevm_state_pending(t->m, true);
     t->sync_ns = migration_now(t->s) - begin;
-    double speed;
-    int64_t downtime_ns = expect_downtime(t, pending, STOP_COST_NS + t->sync_ns, &speed);
-    atomic_store(&t->s->times.expected_downtime_ns, downtime_ns);
-    const ConvergeRound round = {
+    const DowntimeCost cost = expect_cost(t, pending, STOP_COST_NS + t->sync_ns, speed);
+    DowntimeCost least = cost;
+    least.ram_bytes = least.device_bytes = 0;
+    return (ConvergeRound){
         .running = runstate_is_running(t->m),
         .pending = pending,
         .previous = t->previous,
         .dirty_rate = atomic_load(&ram_counters(t->m)->dirty_pages_rate) * TARGET_PAGE_SIZE,
-        .bandwidth = speed,
+        .bandwidth = speed->bandwidth,
         .rate_limit = (double)migration_uint(t->s->options, "max-bandwidth"),
-        .downtime_ns = downtime_ns,
+        .downtime_ns = converge_downtime_ns(&cost),
+        .least_ns = converge_downtime_ns(&least),
         .limit_ns = downtime_limit_ns(t),
         .overrun_ns = t->overrun_ns,
     };
-    t->previous = pending;
+}
+
+/* The round has ended: tells how it stands, and decides whether it was the last. */
+static bool end_round(Sender *t, bool *last, Error **errp)
+{
+    const ChannelSpeed speed = channel_meter_look(&t->meter);
+    const ConvergeRound round = look_at_round(t, &speed);
+    t->previous = round.pending;
+    t->devices_slow = converge_whole_stop_ns(0, round.least_ns) > round.limit_ns;
+    atomic_store(&t->s->times.expected_downtime_ns, round.downtime_ns);
     tell_stall(t, &round);
     throttle_guest(t, &round);
     tell_pass(t);
-    trace_migration_round(atomic_load(&ram_counters(t->m)->dirty_sync_count), pending,
-                          (uint64_t)round.downtime_ns / 1000, speed);
-    return converge_should_switch(&round) && (!round.running || migration_now(t->s) >= t->no_stop_before_ns);
+    trace_migration_round(atomic_load(&ram_counters(t->m)->dirty_sync_count), round.pending,
+                          (uint64_t)round.downtime_ns / 1000, speed.bandwidth);
+    *last = converge_should_switch(&round) &&
+            (!round.running || migration_now(t->s) >= t->no_stop_before_ns);
+    return *last || !converge_wants_sample(&round, speed.sample_age_ns) || send_fill(t, errp);
 }
 
 static bool iterate(Sender *t, Error **errp)
 {
-    do {
+    bool last = false;
+    while (!last) {
         if (!send_round(t, errp) || !rehearse(t, errp) ||
-            !pause_until(t, t->previous == UINT64_MAX ? 0 : t->round_ns + ROUND_MIN_NS, errp)) {
+            !pause_until(t, t->previous == UINT64_MAX ? 0 : t->round_ns + ROUND_MIN_NS, errp) ||
+            !end_round(t, &last, errp)) {
             return false;
         }
-    } while (!round_is_last(t));
+    }
     return true;
 }
 
@@ -403,9 +392,9 @@ static int64_t since_stop_ns(const Sender *t)
  */
 static bool stop_fits(Sender *t)
 {
-    double speed;
-    int64_t rest_ns = expect_downtime(t, savevm_state_pending(t->m, true), 0, &speed);
-    int64_t whole_ns = converge_whole_stop_ns(since_stop_ns(t), rest_ns);
+    const ChannelSpeed speed = channel_meter_look(&t->meter);
+    const DowntimeCost rest = expect_cost(t, savevm_state_pending(t->m, true), 0, &speed);
+    int64_t whole_ns = converge_whole_stop_ns(since_stop_ns(t), converge_downtime_ns(&rest));
     if (t->run->old_state != RUN_STATE_RUNNING || whole_ns <= downtime_limit_ns(t)) {
         return true;
     }

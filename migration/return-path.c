@@ -18,8 +18,6 @@
 
 #define PAYLOAD_MAX 1024
 #define PROBES_MAX 32
-/* The answer to less than this tells how far away the destination is, and little of the bandwidth. */
-#define PROBE_WORTH (256 * 1024)
 
 typedef struct Probe {
     uint32_t id;
@@ -63,7 +61,7 @@ static void got_pong_locked(ReturnPath *rp, uint32_t id)
         rp->probe_count--;
         memmove(rp->probes, rp->probes + 1, rp->probe_count * sizeof(Probe));
         if (probe.id == id) {
-            bandwidth_meter_add(probe.bytes < PROBE_WORTH ? &rp->small_meter : &rp->meter, probe.bytes,
+            bandwidth_meter_add(probe.bytes < BANDWIDTH_SAMPLE_BYTES ? &rp->small_meter : &rp->meter, probe.bytes,
                                 probe.begin_ns, now);
             int64_t took = now - probe.begin_ns;
             if (took > 0 && (!rp->round_trip_ns || took < rp->round_trip_ns)) {
@@ -278,14 +276,19 @@ bool return_path_expect(ReturnPath *rp, uint32_t id, uint64_t bytes, int64_t beg
     return room;
 }
 
-double return_path_bandwidth(ReturnPath *rp, int64_t *round_trip_ns)
+ReturnPathSpeed return_path_speed(ReturnPath *rp)
 {
+    ReturnPathSpeed speed = { 0 };
     g_mutex_lock(&rp->lock);
-    double bandwidth = bandwidth_meter_get(&rp->meter);
-    if (bandwidth <= 0) {
-        bandwidth = bandwidth_meter_get(&rp->small_meter);
+    speed.bandwidth = bandwidth_meter_get(&rp->meter);
+    if (speed.bandwidth <= 0) {
+        speed.bandwidth = bandwidth_meter_get(&rp->small_meter);
     }
-    *round_trip_ns = rp->round_trip_ns;
+    speed.round_trip_ns = rp->round_trip_ns;
+    speed.sampled_ns = rp->meter.last_ns;
+    for (unsigned i = 0; i < rp->probe_count; i++) {
+        speed.awaited |= rp->probes[i].bytes >= BANDWIDTH_SAMPLE_BYTES;
+    }
     g_mutex_unlock(&rp->lock);
-    return bandwidth;
+    return speed;
 }

@@ -128,6 +128,14 @@ bool savevm_state_iterate(QEMUFile *f, Machine *m, bool *done, Error **errp)
     return stream_is_good(f, errp);
 }
 
+bool savevm_state_idle(QEMUFile *f, Machine *m, Error **errp)
+{
+    bool done;
+    LiveEntry *first = m->savevm->live->pdata[0];   /* RAM */
+    first->round_done = false;
+    return savevm_state_iterate(f, m, &done, errp);
+}
+
 uint64_t savevm_state_pending(Machine *m, bool exact)
 {
     uint64_t bytes = 0;

@@ -52,6 +52,8 @@ bool savevm_state_header(QEMUFile *f, Machine *m, const SaveVMOptions *options, 
 bool savevm_state_setup(QEMUFile *f, Machine *m, Error **errp);
 /* One step over all live sections; *done when none has anything left in this round. */
 bool savevm_state_iterate(QEMUFile *f, Machine *m, bool *done, Error **errp);
+/* A section of RAM also where a round has nothing left: some bytes that mean nothing. */
+bool savevm_state_idle(QEMUFile *f, Machine *m, Error **errp);
 uint64_t savevm_state_pending(Machine *m, bool exact);
 /* Live sections' rest, then every device. Machine stopped, lock held. */
 bool savevm_state_complete(QEMUFile *f, Machine *m, const SaveVMOptions *options, Error **errp);

@@ -72,6 +72,7 @@ enum {
     MIG_CMD_PING = 2,                   /* be32 value: the way back answers PONG with it */
     /* The source's last word: start the machine.  No payload.  Only after MIG_RP_GODWIT_READY. */
     MIG_CMD_GODWIT_GO = 0x4701,
+    MIG_CMD_GODWIT_FILL = 0x4706,       /* any bytes, which mean nothing: they are sent to be timed */
 };
 
 /* Messages on the way back. */

@@ -143,13 +143,18 @@ static gpointer loop_thread(gpointer m)
 
 Host *host_new(bool running)
 {
+    return host_new_sized(running, HOST_PAGES);
+}
+
+Host *host_new_sized(bool running, unsigned pages)
+{
     static const MigrationSurfaceOps surface = { on_status, on_pass, on_incoming_failed };
     Host *h = g_new0(Host, 1);
     h->log = g_string_new(NULL);
     Machine *m = h->m = machine_new(&bare, machine_config_new(&bare), NULL);
     machine_lock(m);
     m->board = h;
-    RAMBlock *block = ram_block_new(m, "main", HOST_PAGES * TARGET_PAGE_SIZE, NULL);
+    RAMBlock *block = ram_block_new(m, "main", pages * TARGET_PAGE_SIZE, NULL);
     g_assert_true(vmstate_register(m, NULL, 0, &vmstate_widget, h, NULL));
     machine_unlock(m);
     g_assert_true(machine_done(m, NULL));
@@ -273,8 +278,9 @@ void host_wait_status(Host *h, MigrationStatus status)
 void hosts_assert_same(Host *a, Host *b)
 {
     g_assert_cmphex(a->reg, ==, b->reg);
-    g_assert_cmpint(memcmp(ram_block_find(a->m, "main")->host, ram_block_find(b->m, "main")->host,
-                           HOST_PAGES * TARGET_PAGE_SIZE), ==, 0);
+    RAMBlock *ram_a = ram_block_find(a->m, "main"), *ram_b = ram_block_find(b->m, "main");
+    g_assert_cmpuint(ram_a->used_length, ==, ram_b->used_length);
+    g_assert_cmpint(memcmp(ram_a->host, ram_b->host, ram_a->used_length), ==, 0);
 }
 
 unsigned open_descriptors(void)

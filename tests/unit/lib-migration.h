@@ -16,7 +16,7 @@
 #include "system/machine.h"
 #include "system/runstate.h"
 
-#define HOST_PAGES 6u
+#define HOST_PAGES 6u           /* of host_new() */
 
 typedef struct Host {
     Machine *m;
@@ -32,6 +32,7 @@ typedef struct Host {
 
 /* running: its machine runs; else it waits for one to arrive. */
 Host *host_new(bool running);
+Host *host_new_sized(bool running, unsigned pages);
 void host_free(Host *h);
 bool host_runs(Host *h);
 MigrationInfoData host_info(Host *h);

@@ -25,6 +25,7 @@ struct Wire {
     GMutex lock;
     GCond cond;
     bool told;                  /* the fault has come, or the end */
+    bool open;                  /* WIRE_GATE */
 };
 
 static void tell(Wire *w)
@@ -44,6 +45,11 @@ static void happen(Wire *w, int i)
         w->done[i] = true;
     }
     tell(w);
+    g_mutex_lock(&w->lock);
+    while (w->fault == WIRE_GATE && !w->open) {
+        g_cond_wait(&w->cond, &w->lock);
+    }
+    g_mutex_unlock(&w->lock);
 }
 
 static void put(Wire *w, int i, const char *buf, ssize_t n)
@@ -155,6 +161,14 @@ void wire_wait_fault(Wire *w)
     while (!w->told) {
         g_cond_wait(&w->cond, &w->lock);
     }
+    g_mutex_unlock(&w->lock);
+}
+
+void wire_open(Wire *w)
+{
+    g_mutex_lock(&w->lock);
+    w->open = true;
+    g_cond_broadcast(&w->cond);
     g_mutex_unlock(&w->lock);
 }
 

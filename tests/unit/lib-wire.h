@@ -16,6 +16,7 @@ typedef enum WireFault {
     WIRE_HANG,          /* this direction passes nothing more; it ends when one side hangs up */
     WIRE_FLIP,          /* some bits of that byte are turned over; ends when nothing moves any more after it */
     WIRE_DRIBBLE,       /* no fault: one byte at a time */
+    WIRE_GATE,          /* no fault: both directions wait there for wire_open() */
 } WireFault;
 
 /* The fault comes behind so many bytes in a direction; forward is from first to second. UINT64_MAX: never. */
@@ -27,6 +28,7 @@ int wire_first(Wire *w);
 int wire_second(Wire *w);
 /* Waits until the fault has come, or the wire has ended without it. */
 void wire_wait_fault(Wire *w);
+void wire_open(Wire *w);
 /* Waits for its end; the bytes that went through. Both sides have closed their ends, or it was cut. */
 void wire_end(Wire *w, uint64_t *forward, uint64_t *backward);
 

@@ -139,6 +139,32 @@ static void test_stall(void)
     g_assert_nonnull(strstr(unknown, "take an unknown time"));
 }
 
+/* A guest that has become idle must not wait for ever because the channel was slow once. */
+static void test_wants_sample(void)
+{
+    const int64_t old = BANDWIDTH_MEMORY_NS + 1;
+    ConvergeRound r = round_of(1 << 10, 1 << 10, 1000);
+    g_assert_true(converge_wants_sample(&r, old));
+    g_assert_false(converge_wants_sample(&r, BANDWIDTH_MEMORY_NS));
+    r.pending = BANDWIDTH_SAMPLE_BYTES;
+    g_assert_false(converge_wants_sample(&r, old));         /* the next round is one */
+    r.pending = 1 << 10;
+    r.least_ns = 250 * MS;
+    g_assert_false(converge_wants_sample(&r, old));         /* no bandwidth would help */
+    r.least_ns = 0;
+    r.downtime_ns = 200 * MS;
+    g_assert_false(converge_wants_sample(&r, old));         /* none is needed */
+    r.downtime_ns = DOWNTIME_UNKNOWN;
+    g_assert_true(converge_wants_sample(&r, old));
+    r.running = false;
+    g_assert_false(converge_wants_sample(&r, old));
+    /* What the sample then says counts at once, whatever was before. */
+    BandwidthMeter m = { 0 };
+    bandwidth_meter_add(&m, BANDWIDTH_SAMPLE_BYTES, 0, 60000 * MS);
+    bandwidth_meter_add(&m, 1 << 20, 61000 * MS, 61010 * MS);
+    g_assert_cmpfloat(fabs(bandwidth_meter_get(&m) - 100 * MIB), <, 1);
+}
+
 /* What a stop has taken already is certain, what is still to come is not. */
 static void test_whole_stop(void)
 {
@@ -186,6 +212,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/converge/downtime", test_downtime);
     g_test_add_func("/migration/converge/decision", test_decision);
     g_test_add_func("/migration/converge/stall", test_stall);
+    g_test_add_func("/migration/converge/wants-sample", test_wants_sample);
     g_test_add_func("/migration/converge/whole-stop", test_whole_stop);
     g_test_add_func("/migration/converge/any", test_any);
     return g_test_run();

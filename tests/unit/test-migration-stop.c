@@ -1,7 +1,8 @@
 /*
- * test-migration-stop.c - a stop that takes too long is taken back, and the machine moves all the same.
+ * test-migration-stop.c - when the machine is stopped, and when it is not: stops that are too long, channels that were slow.
  *
- * A drain handler makes the stops of a host as long as a test wants; nothing else here takes noticeable time.
+ * A drain handler makes the stops of a host as long as a test wants; nothing else here takes noticeable time.  A
+ * channel that was slow once does not keep an idle machine from moving later.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,6 +10,9 @@
 
 #include "lib-migration.h"
 #include "migration/migration-internal.h"
+#include "migration/register.h"
+#include "migration/vmstate.h"
+#include "system/memory.h"
 
 #define LIMIT_MS 40
 #define SLOW_US (LIMIT_MS * 1200)
@@ -156,6 +160,58 @@ static void test_paused(void)
     finish(s, true);
 }
 
+/* ---- a channel that was slow once ---- */
+
+#define RAM_PAGES 256u
+#define GATE_AT (300u << 10)
+#define GATE_US 500000
+/* What the gate makes of the bandwidth is 2 MiB/s, and a device of this size takes 30 ms at it. */
+#define DEVICE_BYTES (64u << 10)
+#define SLOW_LIMIT_MS 20
+
+typedef struct Large {
+    uint8_t bytes[DEVICE_BYTES];
+} Large;
+
+static const VMStateDescription vmstate_large = {
+    .name = "large", .version_id = 1, .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_BUFFER(bytes, Large), VMSTATE_END_OF_LIST() },
+};
+
+static Host *large_host(bool running, Large *device)
+{
+    Host *h = host_new_sized(running, RAM_PAGES);
+    machine_lock(h->m);
+    g_assert_true(vmstate_register(h->m, NULL, 0, &vmstate_large, device, NULL));
+    if (running) {
+        memset(ram_block_find(h->m, "main")->host, 0x5a, RAM_PAGES * TARGET_PAGE_SIZE);
+    }
+    machine_unlock(h->m);
+    return h;
+}
+
+/* The first round meets a channel that stands still for a while; then there is nothing left but the devices. */
+static void test_slow_once(gconstpointer two_way)
+{
+    g_autofree Large *here = g_new0(Large, 1), *there = g_new0(Large, 1);
+    Host *src = large_host(true, here), *dst = large_host(false, there);
+    Wire *w = wire_new_faulty(WIRE_GATE, GATE_AT, UINT64_MAX, 0);
+    host_set_option(src, "downtime-limit", json_integer(SLOW_LIMIT_MS), false);
+    host_set_option(src, "return-path", json_boolean(two_way != NULL), true);
+    host_start_in(dst, wire_second(w));
+    host_start_out(src, wire_first(w));
+    wire_wait_fault(w);
+    g_usleep(GATE_US);
+    wire_open(w);
+    host_wait_end(src);
+    host_wait_end(dst);
+    wire_end(w, NULL, NULL);
+    g_assert_true(host_runs(dst) && !host_runs(src));
+    hosts_assert_same(src, dst);
+    host_free(src);
+    host_free(dst);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -163,5 +219,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/stop/never", test_never);
     g_test_add_func("/migration/stop/pre-switchover", test_pre_switchover);
     g_test_add_func("/migration/stop/paused", test_paused);
+    g_test_add_data_func("/migration/stop/slow-once", "", test_slow_once);
+    g_test_add_data_func("/migration/stop/slow-once-one-way", NULL, test_slow_once);
     return g_test_run();
 }

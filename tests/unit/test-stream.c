@@ -118,6 +118,9 @@ static uint8_t *save(Machine *m, bool runs, size_t *len)
     while (!done) {
         g_assert_true(savevm_state_iterate(f, m, &done, NULL));
     }
+    /* What is sent to be timed, and means nothing. */
+    savevm_send_command(f, MIG_CMD_GODWIT_FILL, "anything at all", 15);
+    g_assert_true(savevm_state_idle(f, m, NULL));
     store(m, 3, 0x79);
     machine_lock(m);
     global_state_store(m, RUN_STATE_RUNNING);
