@@ -67,11 +67,21 @@ def steps(lines):
     return found
 
 
+def configuration():
+    """What configure has found, as make knows it."""
+    build = os.environ.get('BUILD', 'build')
+    with open(os.path.join(TOP, '' if build == 'build' else build, 'config.mak'), encoding='utf-8') as config:
+        return dict(re.findall(r'^(\w+) := (.*)$', config.read(), re.M))
+
+
+def is_built(feature):
+    """Whether the program has CONFIG_…."""
+    return configuration().get(feature) == 'y'
+
+
 def compile_c(lines):
     """Compiles a block of C as the program's own files are; what the compiler says, or nothing."""
-    build = os.environ.get('BUILD', 'build')
-    with open(os.path.join(TOP, 'config.mak'), encoding='utf-8') as config:
-        made = dict(re.findall(r'^(\w+) := (.*)$', config.read(), re.M))
+    build, made = os.environ.get('BUILD', 'build'), configuration()
     done = subprocess.run(
         ['sh', '-c', '%s %s -I%s/include -Iinclude -I. %s -Werror -fsyntax-only -x c -' % (
             made['CC'], made['CPPFLAGS'], build, made['CFLAGS'])],
