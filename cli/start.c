@@ -26,6 +26,7 @@
 #include "monitor/hub.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
+#include "system/memory.h"
 #include "system/runstate.h"
 #include "ui/console.h"
 #include "util/keyval.h"
@@ -298,6 +299,8 @@ static Machine *create(CommandLine *cl, UserObjects *objects, Error **errp)
     monitor_attach(m);
     monitor_hub_set_options(monitor_hub_of(m), cli_describe_options());
     machine_lock(m);
+    /* Before there is RAM: what is never written need not be read to be known as zero. */
+    ram_dirty_start(m, DIRTY_MEMORY_TOUCHED, false);
     bool ok = prepare_incoming(m, cl, errp) && build(m, cl, errp);
     machine_unlock(m);
     if (!ok || !finish(m, cl, errp)) {

@@ -162,7 +162,7 @@ static bool fill_job(CompressJob *j, const RAMBatch *batch)
     j->used = 0;
     bool all = true;
     for (unsigned i = 0; i < batch->count; i++) {
-        bool zero = page_is_zero(batch->block->host + batch->offset[i]);
+        bool zero = ram_page_is_zero(batch->block, batch->offset[i]);
         j->zeros |= (uint64_t)zero << i;
         all &= zero;
     }

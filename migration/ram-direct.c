@@ -137,7 +137,7 @@ static bool direct_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch
     DirectSender *d = r->sender_state;
     for (unsigned i = 0; i < batch->count; i++) {
         ram_addr_t offset = batch->offset[i];
-        bool zero = page_is_zero(batch->block->host + offset);
+        bool zero = ram_page_is_zero(batch->block, offset);
         if (!goes_on(&d->run, batch->block, offset, zero)) {
             if (!close_run(r, w, errp)) {
                 return false;

@@ -3,7 +3,8 @@
  *
  * Floor F4; below it ram-wire.  The incoming thread; the machine does not run.
  * Invariant: block and offset of a record have been checked before a byte of it is placed, and a page of
- * zeros that is zero already is not touched, so that it costs no memory.
+ * zeros that is zero already is not touched, so that it costs no memory.  What is placed is marked as touched
+ * before; what the source places by itself ends DIRTY_MEMORY_TOUCHED.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,12 +16,17 @@
 #include "migration/xbzrle.h"
 #include "system/machine.h"
 
+static void mark_touched(const RAMRecord *record)
+{
+    ram_block_set_dirty(record->block, record->offset, (uint64_t)record->pages * TARGET_PAGE_SIZE);
+}
+
 static void place_fill(const RAMRecord *record)
 {
-    uint8_t *page = record->block->host + record->offset;
-    for (uint32_t i = 0; i < record->pages; i++, page += TARGET_PAGE_SIZE) {
-        if (record->fill || !page_is_zero(page)) {
-            memset(page, record->fill, TARGET_PAGE_SIZE);
+    for (uint32_t i = 0; i < record->pages; i++) {
+        ram_addr_t offset = record->offset + (ram_addr_t)i * TARGET_PAGE_SIZE;
+        if (record->fill || !ram_page_is_zero(record->block, offset)) {
+            memset(record->block->host + offset, record->fill, TARGET_PAGE_SIZE);
         }
     }
 }
@@ -31,7 +37,13 @@ bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp)
     ram_counters_reset(&r->counters);
     atomic_store(&r->counters.total, ram_total_bytes(r->machine));
     r->loaded_block = NULL;
-    return ram_direct_offer(r, f, errp);
+    if (!ram_direct_offer(r, f, errp)) {
+        return false;
+    }
+    if (r->load_channel) {
+        ram_dirty_stop(r->machine, DIRTY_MEMORY_TOUCHED);       /* the source writes into RAM by itself */
+    }
+    return true;
 }
 
 bool ram_load_page_is_whole(QEMUFile *f, const RAMRecord *record, Error **errp)
@@ -68,6 +80,12 @@ static bool load_record(RAMMigration *r, RAMWire *w, const RAMRecord *record, Er
     QEMUFile *f = w->f;
     if (record->flags & RAM_SAVE_FLAG_MEM_SIZE) {
         return ram_wire_get_sizes(w, r->machine, record->offset, errp);
+    }
+    if (record->flags & RAM_SAVE_FLAG_HOOK) {
+        /* The source has written into RAM, or is about to. */
+        ram_dirty_stop(r->machine, DIRTY_MEMORY_TOUCHED);
+    } else if (!(record->flags & RAM_SAVE_FLAG_ZERO) || record->fill) {
+        mark_touched(record);
     }
     if (record->flags & RAM_SAVE_FLAG_COMPRESS_PAGE) {
         return ram_decompress_put(r, f, record, errp);

@@ -42,7 +42,7 @@ static bool runs_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch, 
     RAMRun *run = r->sender_state;
     for (unsigned i = 0; i < batch->count; i++) {
         ram_addr_t offset = batch->offset[i];
-        bool zero = page_is_zero(batch->block->host + offset);
+        bool zero = ram_page_is_zero(batch->block, offset);
         if (!goes_on(run, batch->block, offset, zero)) {
             close_run(r, w);
             *run = (RAMRun){ .block = batch->block, .offset = offset, .zero = zero };

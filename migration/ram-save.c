@@ -60,7 +60,7 @@ static bool plain_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch,
 {
     uint64_t zeros = 0, bytes = 0;
     for (unsigned i = 0; i < batch->count; i++) {
-        if (page_is_zero(batch->block->host + batch->offset[i])) {
+        if (ram_page_is_zero(batch->block, batch->offset[i])) {
             bytes += ram_wire_put_zero(w, batch->block, batch->offset[i]);
             zeros++;
         } else {

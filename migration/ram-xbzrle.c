@@ -133,7 +133,7 @@ static void send_page(XbzrleSender *x, RAMWire *w, const RAMBatch *batch, unsign
 {
     const uint8_t *host = batch->block->host + batch->offset[i];
     uint8_t *cached = page_cache_find(x->cache, key_of(host), x->round);
-    if (page_is_zero(host)) {
+    if (ram_page_is_zero(batch->block, batch->offset[i])) {
         if (cached) {
             memset(cached, 0, TARGET_PAGE_SIZE);
         }

@@ -139,5 +139,7 @@ bool ram_wire_get_sizes(RAMWire *w, Machine *m, uint64_t total, Error **errp);
 
 /* zero.c: true if the page holds nothing but zero bytes. */
 bool page_is_zero(const void *page);
+/* The same for a page of guest RAM, which is not read if it has never been written. */
+bool ram_page_is_zero(const RAMBlock *block, ram_addr_t offset);
 
 #endif

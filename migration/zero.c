@@ -1,7 +1,7 @@
 /*
  * zero.c - finds pages that hold nothing but zero bytes, at the speed of memory.
  *
- * Floor F4; below it nothing.  Any thread.  The page may change while it is read: the answer is then
+ * Floor F4; below it system/memory's dirty bitmaps.  Any thread.  The page may change while it is read: the answer is then
  * that of some moment, which is enough, since a page that changes is dirty again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -23,4 +23,13 @@ bool page_is_zero(const void *page)
         }
     }
     return true;
+}
+
+/*
+ * Who writes marks the page as touched first and as dirty for the migration then, or marks it both before writing. So
+ * a page that looks untouched behind the taking of its dirty bit either is, or its bit is set again.
+ */
+bool ram_page_is_zero(const RAMBlock *block, ram_addr_t offset)
+{
+    return !ram_block_page_dirty(block, offset, DIRTY_MEMORY_TOUCHED) || page_is_zero(block->host + offset);
 }

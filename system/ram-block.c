@@ -127,10 +127,10 @@ static RAMBlock *ram_block_mmap(Machine *m, const char *idstr, uint64_t size, in
 static RAMBlock *ram_block_add(Machine *m, RAMBlock *block)
 {
     struct Memory *memory = m->memory;
-    /* A block that joins while a client tracks is all news to that client. */
+    /* A block that joins while a client tracks is all news to that client; but new memory is untouched. */
     for (unsigned c = 0; c < DIRTY_MEMORY_MAX; c++) {
         if (ram_dirty_enabled(m, c)) {
-            block->dirty[c] = ram_dirty_bitmap_new(block, true);
+            block->dirty[c] = ram_dirty_bitmap_new(block, c != DIRTY_MEMORY_TOUCHED || block->fd >= 0);
         }
     }
     if (memory->last) {
@@ -282,13 +282,23 @@ void ram_block_set_dirty(RAMBlock *block, ram_addr_t offset, uint64_t len)
     for (unsigned c = 0; c < DIRTY_MEMORY_MAX; c++) {
         unsigned long *bits = clients & (1u << c) ? ram_dirty_bits(block, c) : NULL;
         for (uint64_t w = first / WORD_BITS; bits && w <= last / WORD_BITS; w++) {
+            unsigned long mask = ram_dirty_mask(w, first, last);
             /*
-             * Not "if it is clear": a plain load could be satisfied before the caller's bytes are
-             * visible, while another thread takes the bit and reads the page without them.
+             * "If it is clear" goes for bits that nobody takes only: a plain load could be satisfied before the
+             * caller's bytes are visible, while another thread takes the bit and reads the page without them.
              */
-            __atomic_fetch_or(&bits[w], ram_dirty_mask(w, first, last), __ATOMIC_SEQ_CST);
+            if (c != DIRTY_MEMORY_TOUCHED || (__atomic_load_n(&bits[w], __ATOMIC_SEQ_CST) & mask) != mask) {
+                __atomic_fetch_or(&bits[w], mask, __ATOMIC_SEQ_CST);
+            }
         }
     }
+}
+
+bool ram_block_page_dirty(const RAMBlock *block, ram_addr_t offset, DirtyClient client)
+{
+    const unsigned long *bits = ram_dirty_enabled(block->machine, client) ? ram_dirty_bits(block, client) : NULL;
+    uint64_t page = offset >> TARGET_PAGE_BITS;
+    return !bits || __atomic_load_n(&bits[page / WORD_BITS], __ATOMIC_SEQ_CST) & 1ul << page % WORD_BITS;
 }
 
 bool ram_block_page_all_dirty(const RAMBlock *block, ram_addr_t offset)

@@ -31,7 +31,10 @@ typedef uint64_t ram_addr_t;
 #define TARGET_PAGE_SIZE (1u << TARGET_PAGE_BITS)
 #define TARGET_PAGE_MASK (~(uint64_t)(TARGET_PAGE_SIZE - 1))
 
+/* A page is marked for the clients in this order. */
 typedef enum DirtyClient {
+    /* Nobody takes these bits: a page whose bit is clear has not been written since there is RAM, so it is zero. */
+    DIRTY_MEMORY_TOUCHED,
     DIRTY_MEMORY_MIGRATION,
     DIRTY_MEMORY_VGA,
     DIRTY_MEMORY_MAX,
@@ -66,6 +69,8 @@ void ram_dirty_stop(Machine *m, DirtyClient client);
 bool ram_dirty_enabled(Machine *m, DirtyClient client);
 /* Marks bytes [offset, offset+len) of block dirty for every active client. Any thread. */
 void ram_block_set_dirty(RAMBlock *block, ram_addr_t offset, uint64_t len);
+/* True if the page is dirty for the client, or the client does not track. */
+bool ram_block_page_dirty(const RAMBlock *block, ram_addr_t offset, DirtyClient client);
 /* True if the page is dirty for every active client: a vCPU may then open its fast store path. */
 bool ram_block_page_all_dirty(const RAMBlock *block, ram_addr_t offset);
 /*

@@ -7,6 +7,8 @@
  */
 #include <glib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "migration/ram.h"
 #include "migration/register.h"
@@ -63,16 +65,24 @@ static void detach(Machine *m)
 static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
 static const MachineClass bare = { .name = "bare", .desc = "no devices", .layers = &layers };
 
-static Machine *new_machine(Device *device, unsigned pages)
+static Machine *new_machine_with(Device *device, unsigned pages, bool know_touched)
 {
     Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
     machine_lock(m);
+    if (know_touched) {
+        ram_dirty_start(m, DIRTY_MEMORY_TOUCHED, false);
+    }
     g_assert_nonnull(ram_block_new(m, "main", pages * TARGET_PAGE_SIZE, NULL));
     g_assert_nonnull(ram_block_new(m, "side", 2 * TARGET_PAGE_SIZE, NULL));
     g_assert_true(vmstate_register(m, NULL, 0, &vmstate_widget, device, NULL));
     g_assert_true(ram_mig_register(m, NULL));
     machine_unlock(m);
     return m;
+}
+
+static Machine *new_machine(Device *device, unsigned pages)
+{
+    return new_machine_with(device, pages, false);
 }
 
 static void fill(Machine *m)
@@ -405,6 +415,71 @@ static void test_sections(void)
     machine_free(to);
 }
 
+static void touch(Machine *m, unsigned page, uint8_t value, bool tell)
+{
+    RAMBlock *block = ram_block_find(m, "main");
+    memset(block->host + page * TARGET_PAGE_SIZE, value, TARGET_PAGE_SIZE);
+    if (tell) {
+        ram_block_set_dirty(block, page * TARGET_PAGE_SIZE, TARGET_PAGE_SIZE);
+    }
+}
+
+static uint8_t first_byte(Machine *m, unsigned page)
+{
+    return ram_block_find(m, "main")->host[page * TARGET_PAGE_SIZE];
+}
+
+/*
+ * Pages that nobody has said to have written are not read, neither here nor there: what was secretly put there shows
+ * it. What was written, or loaded before, counts.
+ */
+static void test_untouched(gconstpointer runs)
+{
+    Device src = source_device, dst = { .has_extra = true };
+    Machine *from = new_machine_with(&src, PAGES, true), *to = new_machine_with(&dst, PAGES, true);
+    LoadVMResult result;
+    Heard heard = { 0 };
+    size_t len;
+    touch(from, 8, 0x11, true);
+    touch(from, 9, 0x22, false);
+    touch(to, 10, 0x33, true);
+    touch(to, 11, 0x44, false);
+    g_autofree uint8_t *bytes = save(from, runs, &len);
+    g_assert_true(load(to, bytes, len, &result, &heard, NULL));
+    g_assert_cmphex(first_byte(to, 8), ==, 0x11);
+    g_assert_cmphex(first_byte(to, 9), ==, 0);
+    g_assert_cmphex(first_byte(to, 10), ==, 0);
+    g_assert_cmphex(first_byte(to, 11), ==, 0x44);
+    /* It arrived, is emptied, and another stream says nothing but zeros of it. */
+    Machine *empty = new_machine_with(&src, PAGES, true);
+    g_autofree uint8_t *zeros = save(empty, runs, &len);
+    g_assert_true(load(to, zeros, len, &result, &heard, NULL));
+    g_assert_cmphex(first_byte(to, 8), ==, 0);
+    machine_free(empty);
+    machine_free(from);
+    machine_free(to);
+}
+
+/* Memory over a file may hold something from the beginning. */
+static void test_file_is_touched(void)
+{
+    Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
+    int fd = memfd_create("ram", MFD_CLOEXEC);
+    g_assert_cmpint(pwrite(fd, "x", 1, 5), ==, 1);
+    machine_lock(m);
+    ram_dirty_start(m, DIRTY_MEMORY_TOUCHED, false);
+    RAMBlock *block = ram_block_new_from_fd(m, "file", 2 * TARGET_PAGE_SIZE, fd, true, NULL);
+    RAMBlock *fresh = ram_block_new(m, "fresh", 2 * TARGET_PAGE_SIZE, NULL);
+    g_assert_false(ram_page_is_zero(block, 0));
+    g_assert_true(ram_page_is_zero(block, TARGET_PAGE_SIZE));
+    fresh->host[7] = 1;
+    g_assert_true(ram_page_is_zero(fresh, 0));
+    ram_dirty_stop(m, DIRTY_MEMORY_TOUCHED);
+    g_assert_false(ram_page_is_zero(fresh, 0));
+    machine_unlock(m);
+    machine_free(m);
+}
+
 static void test_zero_page(void)
 {
     g_autofree uint8_t *page = g_malloc0(TARGET_PAGE_SIZE);
@@ -428,6 +503,9 @@ int main(int argc, char **argv)
     g_test_add_func("/stream/mismatches", test_mismatches);
     g_test_add_func("/stream/bad-runs", test_bad_runs);
     g_test_add_func("/stream/sections", test_sections);
+    g_test_add_data_func("/stream/untouched/pages", NULL, test_untouched);
+    g_test_add_data_func("/stream/untouched/runs", "runs", test_untouched);
+    g_test_add_func("/stream/untouched/file", test_file_is_touched);
     g_test_add_func("/stream/zero-page", test_zero_page);
     return g_test_run();
 }
