@@ -114,6 +114,16 @@ void rdma_channel_fail_locked(RdmaChannel *c, const char *format, ...)
     g_cond_broadcast(&c->writable);
 }
 
+void rdma_channel_failed_locked(RdmaChannel *c, const char *doing, int error)
+{
+    if (error == FI_ECANCELED) {
+        /* What was under way when the connection ended. */
+        rdma_channel_fail_locked(c, "the peer has hung up");
+    } else {
+        rdma_channel_fail_locked(c, "%s failed: %s", doing, c->e->fabric->lib->strerror(error));
+    }
+}
+
 bool rdma_channel_usable_locked(RdmaChannel *c, Error **errp)
 {
     if (c->down) {
@@ -146,7 +156,7 @@ static ssize_t post_locked(RdmaChannel *c, RdmaMessage *m, RdmaType type)
         c->give_back -= credits;
         c->sending++;
     } else if (result != -FI_EAGAIN) {
-        rdma_channel_fail_locked(c, "sending failed: %s", c->e->fabric->lib->strerror((int)-result));
+        rdma_channel_failed_locked(c, "sending", (int)-result);
     }
     return result;
 }
@@ -204,7 +214,7 @@ static void sent(RdmaOp *op, size_t bytes, int error)
     list_append(m->is_control ? &c->free_control : &c->free_data, m);
     c->sending--;
     if (error) {
-        rdma_channel_fail_locked(c, "sending failed: %s", c->e->fabric->lib->strerror(error));
+        rdma_channel_failed_locked(c, "sending", error);
     }
     pump_locked(c);
     g_cond_signal(&c->writable);
@@ -287,7 +297,7 @@ static void post_receive_locked(RdmaChannel *c, RdmaMessage *m)
     if (result == -FI_EAGAIN) {
         list_append(&c->unposted, m);
     } else if (result < 0 && !c->down) {
-        rdma_channel_fail_locked(c, "receiving failed: %s", c->e->fabric->lib->strerror((int)-result));
+        rdma_channel_failed_locked(c, "receiving", (int)-result);
     }
 }
 
@@ -328,7 +338,7 @@ static void received(RdmaOp *op, size_t bytes, int error)
     g_mutex_lock(&c->lock);
     m->length = bytes;
     if (error) {
-        rdma_channel_fail_locked(c, "receiving failed: %s", c->e->fabric->lib->strerror(error));
+        rdma_channel_failed_locked(c, "receiving", error);
     } else if (bytes < RDMA_HEAD || bytes > RDMA_MESSAGE_SIZE || !handle_locked(c, m, &kept)) {
         rdma_channel_fail_locked(c, "the peer sent a message of type %u with %zu bytes, which has no meaning here",
                                  bytes ? m->bytes[0] : 0, bytes);

@@ -89,6 +89,8 @@ struct RdmaChannel {
 bool rdma_channel_usable_locked(RdmaChannel *c, Error **errp);
 /* The connection is of no use any more. Lock held. */
 void rdma_channel_fail_locked(RdmaChannel *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* As above, for an operation that ended with a positive errno. Lock held. */
+void rdma_channel_failed_locked(RdmaChannel *c, const char *doing, int error);
 /* Sends such a message as soon as that is possible. False: too many wait already. Lock held. */
 bool rdma_channel_control_locked(RdmaChannel *c, RdmaType type, const void *bytes, size_t length);
 

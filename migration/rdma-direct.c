@@ -408,7 +408,7 @@ static void written(RdmaOp *op, size_t bytes, int error)
     g_mutex_lock(&c->lock);
     give_back_locked(c->direct, w);
     if (error) {
-        rdma_channel_fail_locked(c, "writing into the peer's memory failed: %s", c->e->fabric->lib->strerror(error));
+        rdma_channel_failed_locked(c, "writing into the peer's memory", error);
     }
     g_cond_signal(&c->writable);
     g_mutex_unlock(&c->lock);
@@ -465,8 +465,7 @@ static bool write_once(RdmaChannel *c, const RdmaRegion *region, uint64_t offset
     }
     g_mutex_lock(&c->lock);
     give_back_locked(c->direct, w);
-    rdma_channel_fail_locked(c, "writing into the peer's memory failed: %s",
-                             c->e->fabric->lib->strerror((int)-result));
+    rdma_channel_failed_locked(c, "writing into the peer's memory", (int)-result);
     rdma_channel_usable_locked(c, errp);
     g_mutex_unlock(&c->lock);
     return false;
