@@ -148,6 +148,8 @@ GPtrArray *hmp_complete(void *opaque, const char *line, size_t *word_start);
 bool hmp_migrate_wait(HmpContext *ctx);
 /* "37 %, 118 MiB/s, 240 MiB left, dirty 12.3 MiB/s, stop 4 ms" of a migration that runs. */
 void hmp_print_progress(HmpContext *ctx, const MigrationInfoData *d);
+/* "2.89 s: 179 MiB at 62.0 MiB/s in 7 rounds, stopped for 2 ms" of one that has completed. */
+void hmp_print_result(HmpContext *ctx, const MigrationInfoData *d);
 /* Bytes for people, such as "37.5 MiB", into text, which it returns. */
 #define HMP_SIZE_TEXT 24
 const char *hmp_size_text(char text[HMP_SIZE_TEXT], double bytes);

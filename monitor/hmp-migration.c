@@ -203,6 +203,10 @@ static void print_info(HmpContext *ctx, const MigrationInfoData *d, bool running
         hmp_puts(ctx, "progress: ");
         hmp_print_progress(ctx, d);
         hmp_puts(ctx, "\n");
+    } else if (d->status == MIGRATION_STATUS_COMPLETED && d->has_ram) {
+        hmp_puts(ctx, "result: ");
+        hmp_print_result(ctx, d);
+        hmp_puts(ctx, "\n");
     }
     print_ms(ctx, "total time", d->total_time_ms);
     print_ms(ctx, "expected downtime", d->downtime_ms >= 0 ? -1 : d->expected_downtime_ms);

@@ -27,12 +27,16 @@ const char *hmp_size_text(char text[HMP_SIZE_TEXT], double bytes)
 void hmp_print_progress(HmpContext *ctx, const MigrationInfoData *d)
 {
     char a[HMP_SIZE_TEXT];
-    uint64_t done = d->total - MIN(d->remaining, d->total);
-    hmp_printf(ctx, "%u %%", d->total ? (unsigned)(100 * (double)done / (double)d->total) : 0);
+    if (d->incoming) {          /* how much is to come, only the source knows */
+        hmp_printf(ctx, "%s have come", hmp_size_text(a, (double)d->transferred + (double)d->disk_transferred));
+        return;
+    }
+    uint64_t total = d->total + d->disk_total, left = d->remaining + d->disk_remaining;
+    hmp_printf(ctx, "%u %%", total ? (unsigned)(100 * (double)(total - MIN(left, total)) / (double)total) : 0);
     if (d->mbps >= 0) {
         hmp_printf(ctx, ", %s/s", hmp_size_text(a, d->mbps * 1e6 / 8));
     }
-    hmp_printf(ctx, ", %s left", hmp_size_text(a, (double)d->remaining));
+    hmp_printf(ctx, ", %s left", hmp_size_text(a, (double)left));
     hmp_printf(ctx, ", dirty %s/s", hmp_size_text(a, (double)d->dirty_pages_rate * TARGET_PAGE_SIZE));
     if (d->expected_downtime_ms >= 0) {
         hmp_printf(ctx, ", stop %" PRId64 " ms", d->expected_downtime_ms);
@@ -56,13 +60,15 @@ static void draw(HmpContext *ctx, const MigrationInfoData *d)
 
 /* ---- the line that stays ---- */
 
-static void print_numbers(HmpContext *ctx, const MigrationInfoData *d)
+void hmp_print_result(HmpContext *ctx, const MigrationInfoData *d)
 {
     char size[HMP_SIZE_TEXT], rate[HMP_SIZE_TEXT];
     double seconds = (double)MAX(d->total_time_ms, 1) / 1000;
-    hmp_printf(ctx, " in %.2f s: %s at %s/s in %" PRIu64 " rounds", seconds,
-               hmp_size_text(size, (double)d->transferred), hmp_size_text(rate, (double)d->transferred / seconds),
-               d->dirty_sync_count);
+    double bytes = (double)d->transferred + (double)d->disk_transferred;
+    hmp_printf(ctx, "%.2f s: %s at %s/s", seconds, hmp_size_text(size, bytes), hmp_size_text(rate, bytes / seconds));
+    if (!d->incoming) {
+        hmp_printf(ctx, " in %" PRIu64 " rounds", d->dirty_sync_count);
+    }
     if (d->downtime_ms >= 0) {
         hmp_printf(ctx, ", stopped for %" PRId64 " ms", d->downtime_ms);
     }
@@ -72,7 +78,8 @@ static void print_end(HmpContext *ctx, const MigrationInfoData *d)
 {
     hmp_printf(ctx, "\r\033[K%s", migration_status_name(d->status));
     if (d->status == MIGRATION_STATUS_COMPLETED) {
-        print_numbers(ctx, d);
+        hmp_puts(ctx, " in ");
+        hmp_print_result(ctx, d);
         hmp_puts(ctx, d->handover == MIGRATION_HANDOVER_UNCONFIRMED ? "; the destination could not confirm it" : "");
     } else if (d->total_time_ms >= 0) {
         hmp_printf(ctx, " after %.2f s", (double)d->total_time_ms / 1000);
