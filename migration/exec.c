@@ -5,8 +5,8 @@
  * Threads: as for every channel; `pid` is reaped by the writer or reader in finish, a failed call or close.
  * A pipe leads to the child, one way.  Outgoing: the stream is the child's standard input, and what it prints
  * goes to our standard error.  Incoming: the stream is its standard output; its standard input is empty.
- * Invariant: the child's exit code is told: a stream that a failed child swallowed or cut short never counts as
- * complete.  No child is left behind unreaped: shut down, it is sent SIGTERM, and SIGKILL when it is closed.
+ * Invariant: the child's exit code is told: a stream that a failed child swallowed or cut short, or that one which
+ * ended well did not read to its end, never counts as complete.  No child is left behind unreaped: shut down, it is sent SIGTERM, and SIGKILL when it is closed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ extern char **environ;
 typedef struct ExecChannel {
     MigrationChannel parent;
     MigrationChannel *pipe;
+    int pipe_fd;            /* the channel's */
     bool output;
     pid_t pid;
     int pidfd;              /* readable once the child has ended; -1: an old kernel */
@@ -165,12 +167,8 @@ static void exec_shutdown(MigrationChannel *ch)
 }
 
 /* Gives the child its end of file and waits for what it made of it. */
-static bool exec_finish(MigrationChannel *ch, Error **errp)
+static bool end_stream(ExecChannel *c, Error **errp)
 {
-    ExecChannel *c = exec_channel(ch);
-    if (!c->output) {
-        return true;
-    }
     if (!c->pipe->ops->finish(c->pipe, errp)) {
         return false;
     }
@@ -178,6 +176,36 @@ static bool exec_finish(MigrationChannel *ch, Error **errp)
         c->wstatus = -1;    /* shut down: nothing is known of it, and nothing good is assumed */
     }
     return check_status(c, errp);
+}
+
+/*
+ * A reading end of our own, to see what is left in the pipe when the child has ended.  Only now: had we had one
+ * before, a write to a child that is gone would wait for ever instead of failing.  -1: there is no /proc.
+ */
+static int open_remains(const ExecChannel *c)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", c->pipe_fd);
+    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static bool exec_finish(MigrationChannel *ch, Error **errp)
+{
+    ExecChannel *c = exec_channel(ch);
+    int left = 0;
+    if (!c->output) {
+        return true;
+    }
+    int remains = open_remains(c);
+    bool ok = end_stream(c, errp);
+    if (remains >= 0) {
+        if (ok && ioctl(remains, FIONREAD, &left) == 0 && left > 0) {
+            error_setg(errp, "the command of %s ended without having read the last %d bytes of the stream", ch->name,
+                       left);
+            ok = false;
+        }
+        close(remains);
+    }
+    return ok;
 }
 
 static void end_child(ExecChannel *c)
@@ -338,6 +366,7 @@ static MigrationChannel *exec_open(const MigrationAddress *address, bool output,
     c->pid = pid;
     c->pidfd = syscall(SYS_pidfd_open, pid, 0);
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->pipe_fd = ours;
     c->pipe = migration_channel_new_fds(address->uri, output ? -1 : ours, output ? ours : -1);
     return &c->parent;
 }

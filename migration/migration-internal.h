@@ -127,6 +127,8 @@ void migration_run_set_error(MigrationRun *run, Error *err);
 /* Makes the channel fail from now on, also one that is still to be opened. Any thread. */
 void migration_run_shutdown(MigrationRun *run);
 bool migration_run_is_shut(MigrationRun *run);
+/* Makes one that waits in pre-switchover look whether it still has to. Any thread. */
+void migration_run_wake(MigrationRun *run);
 /* Images of the machine: given away and taken back. Lock held. */
 bool migration_images_give(MigrationState *s, Error **errp);
 bool migration_images_take(MigrationState *s, Error **errp);

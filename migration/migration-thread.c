@@ -361,7 +361,10 @@ static bool iterate(Sender *t, Error **errp)
 
 /* ---- switchover ---- */
 
-/* pause-before-switchover: until migrate-continue or the end. Lock held; dropped meanwhile. */
+/*
+ * pause-before-switchover: until migrate-continue or the end; a machine does not stand still for a destination that
+ * has gone. Lock held; dropped meanwhile.
+ */
 static bool wait_for_continue(Sender *t, Error **errp)
 {
     MigrationRun *run = t->run;
@@ -373,7 +376,7 @@ static bool wait_for_continue(Sender *t, Error **errp)
     }
     machine_unlock(t->m);
     g_mutex_lock(&run->continue_lock);
-    while (is_status(t, MIGRATION_STATUS_PRE_SWITCHOVER)) {
+    while (is_status(t, MIGRATION_STATUS_PRE_SWITCHOVER) && (!run->rp || return_path_is_open(run->rp, NULL))) {
         g_cond_wait(&run->continue_cond, &run->continue_lock);
     }
     g_mutex_unlock(&run->continue_lock);

@@ -177,8 +177,7 @@ bool migration_run_is_shut(MigrationRun *run)
     return shut;
 }
 
-/* The status is no longer pre-switchover. */
-static void wake_continue(MigrationRun *run)
+void migration_run_wake(MigrationRun *run)
 {
     g_mutex_lock(&run->continue_lock);
     g_cond_broadcast(&run->continue_cond);
@@ -191,7 +190,7 @@ static void stop_run(MigrationRun *run)
     uint64_t one = 1;
     (void)!write(run->cancel_fd, &one, sizeof(one));
     rate_limit_cancel(run->limit);
-    wake_continue(run);
+    migration_run_wake(run);
     migration_run_shutdown(run);
 }
 
@@ -334,7 +333,7 @@ bool migration_continue(MigrationState *s, MigrationStatus status, Error **errp)
                    migration_status_name(status), migration_status_name(now));
         return false;
     }
-    wake_continue(s->run);
+    migration_run_wake(s->run);
     return true;
 }
 

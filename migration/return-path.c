@@ -167,6 +167,7 @@ static gpointer return_path_thread(gpointer opaque)
     /* The writer may hang in a full channel that nobody empties any more, or wait for its next bytes. */
     migration_channel_shutdown(rp->channel);
     rate_limit_cancel(rp->run->limit);
+    migration_run_wake(rp->run);
     return NULL;
 }
 

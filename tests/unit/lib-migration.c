@@ -283,13 +283,110 @@ void hosts_assert_same(Host *a, Host *b)
     g_assert_cmpint(memcmp(ram_a->host, ram_b->host, ram_a->used_length), ==, 0);
 }
 
-unsigned open_descriptors(void)
+void host_settle(Host *h, bool keep)
 {
-    GDir *dir = g_dir_open("/proc/self/fd", 0, NULL);
+    machine_lock(h->m);
+    g_assert_true(migration_settle(h->m->migration, keep, NULL));
+    machine_unlock(h->m);
+}
+
+bool host_in_doubt(Host *h)
+{
+    MigrationInfoData info = host_info(h);
+    bool doubt = info.handover == MIGRATION_HANDOVER_IN_DOUBT;
+    migration_info_clear(&info);
+    return doubt;
+}
+
+/* ---- pairs ---- */
+
+Pair pair_new(void)
+{
+    Pair p = { host_new(true), host_new(false) };
+    host_set_option(p.src, "avail-switchover-bandwidth", json_integer(1000000000), false);
+    return p;
+}
+
+void pair_free(Pair p)
+{
+    host_free(p.src);
+    host_free(p.dst);
+}
+
+void pair_start(Pair p, Wire *w)
+{
+    host_start_in(p.dst, wire_second(w));
+    host_start_out(p.src, wire_first(w));
+}
+
+void pair_finish(Pair p, Wire *w)
+{
+    host_wait_end(p.src);
+    host_wait_end(p.dst);
+    wire_end(w, NULL, NULL);
+}
+
+void pair_judge(Pair p)
+{
+    bool src = host_runs(p.src), dst = host_runs(p.dst);
+    g_assert_false(src && dst);
+    if (!src && !dst) {
+        g_assert_true(host_in_doubt(p.src) && host_in_doubt(p.dst));
+        host_settle(p.dst, false);
+        host_settle(p.src, true);
+    } else if (src && host_in_doubt(p.dst)) {
+        host_settle(p.dst, false);
+    } else if (dst && host_in_doubt(p.src)) {
+        host_settle(p.src, false);
+    }
+    g_assert_cmpint(host_runs(p.src) + host_runs(p.dst), ==, 1);
+}
+
+void pair_move_again(Pair p)
+{
+    Wire *w = wire_new(UINT64_MAX, UINT64_MAX);
+    pair_start(p, w);
+    pair_finish(p, w);
+    g_assert_true(host_runs(p.dst) && !host_runs(p.src));
+    hosts_assert_same(p.src, p.dst);
+}
+
+/* ---- what the process has ---- */
+
+static unsigned count_entries(const char *path)
+{
+    GDir *dir = g_dir_open(path, 0, NULL);
     unsigned n = 0;
     while (g_dir_read_name(dir)) {
         n++;
     }
     g_dir_close(dir);
     return n;
+}
+
+unsigned open_descriptors(void)
+{
+    return count_entries("/proc/self/fd");
+}
+
+unsigned live_threads(void)
+{
+    return count_entries("/proc/self/task");
+}
+
+static void guarded(gconstpointer data)
+{
+    void (*const *test)(void) = data;
+    unsigned descriptors = open_descriptors(), threads = live_threads();
+    (*test)();
+    g_assert_cmpuint(open_descriptors(), ==, descriptors);
+    /* One that has been joined may stand there for a moment. */
+    while (live_threads() > threads) {
+        g_thread_yield();
+    }
+}
+
+void add_guarded_test(const char *path, void (*test)(void))
+{
+    g_test_add_data_func_full(path, g_memdup2(&test, sizeof(test)), guarded, g_free);
 }

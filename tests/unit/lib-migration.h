@@ -47,7 +47,28 @@ void host_wait_status(Host *h, MigrationStatus status);
 /* Fails the test unless the pages and the device of b are those of a. */
 void hosts_assert_same(Host *a, Host *b);
 
-/* Open descriptors of this process. */
+/* An operator's word, which must be accepted. */
+void host_settle(Host *h, bool keep);
+bool host_in_doubt(Host *h);
+
+/* A machine that runs, told how fast its channel is so that it needs no rounds to find out; and one that waits. */
+typedef struct Pair {
+    Host *src, *dst;
+} Pair;
+Pair pair_new(void);
+void pair_free(Pair p);
+void pair_start(Pair p, Wire *w);
+/* Waits for the end of all three. */
+void pair_finish(Pair p, Wire *w);
+/* At most one runs; if none does, both wait for a word, and with it exactly one does. */
+void pair_judge(Pair p);
+/* After what has been: it moves. */
+void pair_move_again(Pair p);
+
+/* Open descriptors and threads of this process. */
 unsigned open_descriptors(void);
+unsigned live_threads(void);
+/* A test after which there are as many of both as before. */
+void add_guarded_test(const char *path, void (*test)(void));
 
 #endif

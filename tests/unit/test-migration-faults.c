@@ -12,19 +12,10 @@
 
 static uint64_t whole_forward, whole_backward;
 
-typedef struct Pair {
-    Host *src, *dst;
-} Pair;
-
-static Pair pair_new(void)
+/* One whose source has to find out how fast its channel is. */
+static Pair slow_pair_new(void)
 {
     return (Pair) { host_new(true), host_new(false) };
-}
-
-static void pair_free(Pair p)
-{
-    host_free(p.src);
-    host_free(p.dst);
 }
 
 static void move(Pair p, Wire *w, uint64_t *forward, uint64_t *backward)
@@ -36,6 +27,7 @@ static void move(Pair p, Wire *w, uint64_t *forward, uint64_t *backward)
     wire_end(w, forward, backward);
 }
 
+/* The word counts once. */
 static void settle(Host *h, bool keep)
 {
     machine_lock(h->m);
@@ -129,7 +121,8 @@ static void check_numbers(Host *h, MigrationStatus status, bool known)
     g_assert_cmpint(info.status, ==, status);
     g_assert_cmpint(info.setup_time_ms >= 0, ==, known);
     g_assert_cmpint(info.downtime_ms >= 0, ==, known);
-    g_assert_cmpint(info.total_time_ms >= info.setup_time_ms + MAX(info.downtime_ms, 0), ==, true);
+    /* Each is rounded up. */
+    g_assert_cmpint(info.total_time_ms + 1, >=, info.setup_time_ms + MAX(info.downtime_ms, 0));
     g_assert_true(info.mbps == -1 || (info.mbps >= 0 && info.mbps < 1e9));
     migration_info_clear(&info);
 }
@@ -137,7 +130,7 @@ static void check_numbers(Host *h, MigrationStatus status, bool known)
 /* One that has ended, or never was, is not cancelled by a cancel; its numbers are there, and are numbers. */
 static void test_numbers(void)
 {
-    Pair p = pair_new();
+    Pair p = slow_pair_new();
     cancel(p.src);
     check_numbers(p.src, MIGRATION_STATUS_NONE, false);
     move(p, wire_new(UINT64_MAX, UINT64_MAX), NULL, NULL);
@@ -149,7 +142,7 @@ static void test_numbers(void)
 
 static void test_whole(void)
 {
-    Pair p = pair_new();
+    Pair p = slow_pair_new();
     move(p, wire_new(UINT64_MAX, UINT64_MAX), &whole_forward, &whole_backward);
     judge(p);
     assert_runs(p.dst, p.src);
@@ -162,7 +155,7 @@ static void test_whole(void)
 /* quick: it is told how fast the channel is, and has no need for rounds to find out. */
 static void test_cut(bool forward, bool quick, uint64_t at)
 {
-    Pair p = pair_new();
+    Pair p = slow_pair_new();
     if (quick) {
         host_set_option(p.src, "avail-switchover-bandwidth", json_integer(1000000000), false);
     }
@@ -176,13 +169,11 @@ static void test_cut(bool forward, bool quick, uint64_t at)
 
 static void test_cut_forward(void)
 {
-    unsigned before = open_descriptors();
     for (uint64_t at = 0; at <= whole_forward; at++) {
         /* Inside the page one byte is as good as another. */
         bool inside = at > 400 && at < 4300;
         test_cut(true, inside && at % 97, at);
     }
-    g_assert_cmpuint(open_descriptors(), ==, before);
 }
 
 static void test_cut_backward(void)
@@ -209,7 +200,7 @@ static void expect_failure(Pair p, const char *src_text, const char *dst_text)
 
 static void test_refused_load(void)
 {
-    Pair p = pair_new();
+    Pair p = slow_pair_new();
     p.dst->refuse_load = true;
     move(p, wire_new(UINT64_MAX, UINT64_MAX), NULL, NULL);
     expect_failure(p, "the destination says: ", "does not like 0x12345678");
@@ -221,7 +212,7 @@ static void test_refused_load(void)
 
 static void test_refused_save(void)
 {
-    Pair p = pair_new();
+    Pair p = slow_pair_new();
     p.src->refuse_save = true;
     move(p, wire_new(UINT64_MAX, UINT64_MAX), NULL, NULL);
     expect_failure(p, "does not want to be saved", "");
@@ -233,7 +224,7 @@ static void test_refused_save(void)
 /* The destination has been told to go and cannot: the source has it again. */
 static void test_refused_images(void)
 {
-    Pair p = pair_new();
+    Pair p = slow_pair_new();
     p.dst->refuse_images = true;
     move(p, wire_new(UINT64_MAX, UINT64_MAX), NULL, NULL);
     expect_failure(p, "the images are locked", "the images are locked");
@@ -245,12 +236,12 @@ static void test_refused_images(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/migration/faults/whole", test_whole);
-    g_test_add_func("/migration/faults/numbers", test_numbers);
-    g_test_add_func("/migration/faults/refused-load", test_refused_load);
-    g_test_add_func("/migration/faults/refused-save", test_refused_save);
-    g_test_add_func("/migration/faults/refused-images", test_refused_images);
-    g_test_add_func("/migration/faults/cut-backward", test_cut_backward);
-    g_test_add_func("/migration/faults/cut-forward", test_cut_forward);
+    add_guarded_test("/migration/faults/whole", test_whole);
+    add_guarded_test("/migration/faults/numbers", test_numbers);
+    add_guarded_test("/migration/faults/refused-load", test_refused_load);
+    add_guarded_test("/migration/faults/refused-save", test_refused_save);
+    add_guarded_test("/migration/faults/refused-images", test_refused_images);
+    add_guarded_test("/migration/faults/cut-backward", test_cut_backward);
+    add_guarded_test("/migration/faults/cut-forward", test_cut_forward);
     return g_test_run();
 }
