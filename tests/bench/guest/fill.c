@@ -1,5 +1,6 @@
 /*
- * fill.c - fills FILL_MIB MiB of RAM with words that look random, says DONE, and sleeps for good.
+ * fill.c - fills FILL_MIB MiB of RAM with words that look random (with zeros if FILL_SEED is 0), says DONE, and
+ * sleeps for good.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,7 +18,7 @@ static void say(const char *s)
 
 static void fill(uint64_t *p, uint64_t words)
 {
-    uint64_t x = 0x9e3779b97f4a7c15;
+    uint64_t x = FILL_SEED;
     for (uint64_t i = 0; i < words; i++) {
         x ^= x << 13;
         x ^= x >> 7;
