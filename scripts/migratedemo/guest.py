@@ -27,8 +27,8 @@ class Guest:
         if not os.access(self.program, os.X_OK):
             raise Trouble('%s is not there: run make (or ./quickstart) first' % os.path.relpath(self.program))
         self.linux = None if args.bare else self.find_linux()
-        self.disk = os.path.join(folder, 'disk.img')
         self.machines = []
+        self.empty_disk('disk.img')
         self.arguments = self.make_arguments()
 
     # ---- What it is ----
@@ -55,12 +55,9 @@ class Guest:
         program = workload.linux_program(args.dirty * 1e6, hot, cold, DISK_BLOCKS)
         with open(os.path.join(self.linux, 'initrd'), 'rb') as initrd:
             image = initrd.read() + workload.cpio({'bin/demo-work': program})
-        with open(self.disk, 'wb') as disk:
-            disk.truncate(DISK_BLOCKS * workload.BLOCK)
         return common + [
             '-kernel', os.path.join(self.linux, 'kernel'), '-initrd', self.write('initrd', image),
-            '-append', 'console=ttyS0 quiet', '-drive', 'file=%s,format=raw,if=virtio' % self.disk,
-            '-netdev', 'user,id=net0', '-device', 'virtio-net-device,netdev=net0']
+            '-append', 'console=ttyS0 quiet', '-netdev', 'user,id=net0', '-device', 'virtio-net-device,netdev=net0']
 
     def introduction(self, memory):
         """The first line."""
@@ -88,9 +85,15 @@ class Guest:
 
     # ---- Its life ----
 
+    def empty_disk(self, name):
+        """Makes a disk, which processes are given that start from now on."""
+        self.disk = self.write(name, b'')
+        os.truncate(self.disk, DISK_BLOCKS * workload.BLOCK)
+
     def start(self, name, *more):
         """Starts a process."""
-        machine = Machine(name, self.program, [*self.arguments, *more], self.folder)
+        drive = ['-drive', 'file=%s,format=raw,if=virtio' % self.disk] if self.linux else []
+        machine = Machine(name, self.program, [*self.arguments, *drive, *more], self.folder)
         self.machines.append(machine)
         return machine
 

@@ -17,6 +17,10 @@ class MigrationDemo(Guest):
         """The whole; a dictionary of results."""
         self.display.line('It moves %s.' % move.WAYS[self.args.way][0])
         source = self.boot()
+        if self.args.move_disk:
+            if not self.linux:
+                raise Trouble('--move-disk: the bare-metal guest has no disk')
+            self.empty_disk('disk-b.img')
         target = self.start('B', '-incoming', 'defer')
         self.display.step('process B (%d) waits with -incoming defer' % target.process.pid)
         load = measure.HostLoad(machine.process.pid for machine in self.machines)
@@ -52,10 +56,10 @@ class MigrationDemo(Guest):
             way.incoming(target)
         uri = way.outgoing(source, target)
         source.qmp.poll_events()
-        self.display.step('(qemu) migrate -d %s' % uri)
+        self.display.step('(qemu) migrate -d %s%s' % ('-b ' if self.args.move_disk else '', uri))
         progress = Progress(self.display)
         progress.header()
-        source.qmp.command('migrate', {'uri': uri})
+        source.qmp.command('migrate', {'uri': uri, **({'blk': True} if self.args.move_disk else {})})
         info = move.follow(source, progress, self.args.timeout)
         if info['status'] != 'completed':
             raise Trouble('the migration ended as %s: %s' % (info['status'], self.reason(info, source, target)))

@@ -41,12 +41,13 @@ def move_rows(result):
     page = ram.get('page-size', workload.PAGE)
     sent, zero, normal = ram.get('transferred', 0), ram.get('duplicate', 0), ram.get('normal', 0)
     content = ram.get('normal-bytes', normal * page)
-    again = info.get('xbzrle-cache', {})
+    bytes_sent = sent + info.get('disk', {}).get('transferred', 0)
+    again, disk = info.get('xbzrle-cache', {}), info.get('disk')
     seconds = info.get('total-time', 0) / 1000
     limit = '' if result['downtime-limit'] is None else ' (limit %d ms)' % result['downtime-limit']
     rows = [
         ('total time', '%.2f s: %d passes, %s at %s/s' % (
-            seconds, ram.get('dirty-sync-count', 0), mega(sent), mega(sent / seconds if seconds else 0))),
+            seconds, ram.get('dirty-sync-count', 0), mega(bytes_sent), mega(bytes_sent / seconds if seconds else 0))),
         ('downtime', '%s by the monitor%s' % (milli(info.get('downtime')), limit)),
         ('', "%s by the guest's clock, which stood still" % milli(saw['clock-stood-ms'])),
         ('', '%s missed heartbeat (longest: moving %s, before %s)' % tuple(
@@ -55,6 +56,8 @@ def move_rows(result):
     ]
     if again:
         rows.append(('', '%s for %d pages as differences' % (mega(again.get('bytes', 0)), again.get('pages', 0))))
+    if disk:
+        rows.append(('', '%s for the disk' % mega(disk['transferred'])))
     return rows + [
         ('', '%s for %d zero pages, headers and devices' % (
             mega(max(0, sent - content - again.get('bytes', 0))), zero)),
