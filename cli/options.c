@@ -406,9 +406,9 @@ const CliOption cli_options[] = {
       "driver", NULL },
 
     { "incoming", NULL, "URI|defer",
-      "wait for a machine that arrives over tcp:[HOST]:PORT, unix:PATH, exec:COMMAND, fd:N or\n"
-      "file:PATH[,offset=N]; defer: wait for the command migrate-incoming", MIGRATION, apply_incoming, NULL,
-      NULL, NULL },
+      "wait for a machine that arrives over tcp:[HOST]:PORT, unix:PATH, exec:COMMAND, fd:N,\n"
+      "rdma:HOST:PORT or file:PATH[,offset=N]; defer: wait for the command migrate-incoming", MIGRATION,
+      apply_incoming, NULL, NULL, NULL },
     { "only-migratable", NULL, NULL, "refuse what could not move to another host", MIGRATION,
       apply_only_migratable, NULL, NULL, NULL },
     { "snapshots", NULL, "DIR", "the folder for savevm and loadvm; it is made if it is not there", MIGRATION,

@@ -86,7 +86,7 @@ void hmp_migrate_set_parameter(HmpCall *call)
     const char *name = hmp_str(call, "parameter"), *text = hmp_str(call, "value");
     const MigrationOption *option = migration_option_find(name, false);
     if (!option) {
-        hmp_printf(call->ctx, "Error: There is no migration parameter '%s'\n", name);
+        hmp_printf(call->ctx, "Error: There is no migration parameter '%s'; info migrate_parameters lists them\n", name);
         return;
     }
     bool is_text = option->type == MIG_OPT_STRING || option->type == MIG_OPT_ENUM;
