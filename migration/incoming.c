@@ -21,6 +21,7 @@
 #include "migration/wire.h"
 #include "system/clock.h"
 #include "trace/migration.h"
+#include "util/thread.h"
 
 #define NS_PER_MS 1000000
 #define ERROR_TEXT_MAX 1024
@@ -47,7 +48,7 @@ struct MigrationIncoming {
     IncomingEnd end;
     Error *error;               /* the thread's; the main loop's while it takes over and after the end */
     QEMUTimer *last_word_timer; /* main loop */
-    GMutex lock;                /* taken: the takeover has been tried */
+    GMutex lock;                /* taken: the takeover has been tried; held until the load has been started */
     GCond cond;
     bool taken;
 };
@@ -133,13 +134,15 @@ static void send_reason(MigrationIncoming *in)
     uint8_t code[4], dump[4096];
     size_t got;
     const char *text = error_get_pretty(in->error);
-    if (!in->back && in->result.handover && in->channel->two_way) {
+    /* Who the source is stands in the stream: one of which nothing was read is told in either case. */
+    bool told = in->result.handover || qemu_ftell(in->in) == 0;
+    if (!in->back && told && in->channel->two_way) {
         open_way_back(in, NULL);
     }
     if (!in->back) {
         return;
     }
-    if (in->result.handover) {
+    if (told) {
         send_message(in, MIG_RP_GODWIT_ERROR, text, (uint16_t)MIN(strlen(text), ERROR_TEXT_MAX));
     }
     put_be32(code, 1);
@@ -302,6 +305,9 @@ static void incoming_cleanup_bh(void *opaque);
 static gpointer incoming_thread(gpointer opaque)
 {
     MigrationIncoming *in = opaque;
+    /* migration_incoming_start() has not done yet. */
+    g_mutex_lock(&in->lock);
+    g_mutex_unlock(&in->lock);
     if (accept_channel(in) && load(in) && wait_for_go(in)) {
         take_over(in);
     }
@@ -461,6 +467,19 @@ static MigrationIncoming *incoming_new(MigrationState *s, const MigrationAddress
     return in;
 }
 
+/* The thread waits until the lock is free: by then the load is there for all to see. */
+static bool start_thread(MigrationIncoming *in, Error **errp)
+{
+    g_mutex_lock(&in->lock);
+    in->thread = thread_new("incoming", incoming_thread, in, errp);
+    if (!in->thread) {
+        g_mutex_unlock(&in->lock);
+        incoming_free(in);
+        return false;
+    }
+    return true;
+}
+
 bool migration_incoming_start(MigrationState *s, MigrationAddress *address, int named_fd, bool exit_on_error,
                               Error **errp)
 {
@@ -471,7 +490,7 @@ bool migration_incoming_start(MigrationState *s, MigrationAddress *address, int 
         close(named_fd);
     }
     migration_address_free(address);
-    if (!in) {
+    if (!in || !start_thread(in, errp)) {
         return false;
     }
     if (s->load_spoiled) {
@@ -487,6 +506,6 @@ bool migration_incoming_start(MigrationState *s, MigrationAddress *address, int 
     s->in = in;
     atomic_store(&s->incoming, true);
     migration_set_status(s, migration_status_now(s), MIGRATION_STATUS_SETUP);
-    in->thread = g_thread_new("incoming", incoming_thread, in);
+    g_mutex_unlock(&in->lock);
     return true;
 }

@@ -150,7 +150,7 @@ typedef enum ReturnPathAnswer {
 } ReturnPathAnswer;
 
 /* Reads from channel on a thread of its own; channel outlives it. */
-ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel);
+ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel, Error **errp);
 /* False: nothing more comes, which *errp says how, and the run has been made to stop. */
 bool return_path_is_open(ReturnPath *rp, Error **errp);
 /* The channel has been shut down or the peer is done: joins and frees. NULL is allowed. */

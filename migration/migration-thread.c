@@ -105,9 +105,9 @@ static bool connect_channel(Sender *t, Error **errp)
         .handover = two_way, .runs = two_way, .return_path = two_way, .validate_uuid = run->config.validate_uuid,
     };
     if (two_way) {
-        run->rp = return_path_open(run, ch);
+        run->rp = return_path_open(run, ch, errp);
     }
-    return true;
+    return !two_way || run->rp;
 }
 
 static void tell_pass(Sender *t)
@@ -569,6 +569,9 @@ gpointer migration_thread(gpointer opaque)
     MigrationRun *run = opaque;
     Sender t = { .run = run, .s = run->s, .m = run->s->machine };
     Error *err = NULL;
+    /* migration_start() has not done yet. */
+    g_mutex_lock(&run->continue_lock);
+    g_mutex_unlock(&run->continue_lock);
     run->completed = setup(&t, &err) && send_machine(&t, &err);
     if (!run->completed) {
         explain(&t, err);

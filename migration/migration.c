@@ -19,6 +19,7 @@
 #include "system/clock.h"
 #include "system/cpu.h"
 #include "trace/migration.h"
+#include "util/thread.h"
 
 int64_t migration_now(const MigrationState *s)
 {
@@ -279,6 +280,18 @@ static bool configure_disks(MigrationState *s, MigrationDisks disks, Error **err
                                migration_uint(s->options, "block-incremental"), errp);
 }
 
+/* The thread waits until the lock is free: by then the run is there for all to see. */
+static bool start_thread(MigrationRun *run, Error **errp)
+{
+    g_mutex_lock(&run->continue_lock);
+    run->thread = thread_new("migration", migration_thread, run, errp);
+    if (!run->thread) {
+        g_mutex_unlock(&run->continue_lock);
+        migration_notify(run->s, MIG_EVENT_FAILED, NULL);
+    }
+    return run->thread;
+}
+
 bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd, MigrationDisks disks, Error **errp)
 {
     MigrationRun *run = run_new(s, address, named_fd);
@@ -287,7 +300,7 @@ bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd,
         error_setg(errp, "no file descriptor is free");
         ok = false;
     }
-    if (!ok || !migration_notify(s, MIG_EVENT_SETUP, errp)) {
+    if (!ok || !migration_notify(s, MIG_EVENT_SETUP, errp) || !start_thread(run, errp)) {
         run_free(run);
         return false;
     }
@@ -298,7 +311,7 @@ bool migration_start(MigrationState *s, MigrationAddress *address, int named_fd,
     atomic_store(&s->incoming, false);
     atomic_store(&s->times.start_ns, migration_now(s));
     migration_set_status(s, migration_status_now(s), MIGRATION_STATUS_SETUP);
-    run->thread = g_thread_new("migration", migration_thread, run);
+    g_mutex_unlock(&run->continue_lock);
     return true;
 }
 

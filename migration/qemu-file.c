@@ -370,7 +370,13 @@ static size_t fill(QEMUFile *f, size_t want)
         return f->len - f->pos;
     }
     if (!f->buf) {
-        f->buf = g_malloc(QEMU_FILE_IN_BUFFER);
+        f->buf = g_try_malloc(QEMU_FILE_IN_BUFFER);
+        if (!f->buf) {
+            Error *err = NULL;
+            error_setg(&err, "there is no memory to read a stream: %d bytes", QEMU_FILE_IN_BUFFER);
+            qemu_file_set_error(f, err);
+            return 0;
+        }
     }
     memmove(f->buf, f->buf + f->pos, f->len - f->pos);
     f->len -= f->pos;

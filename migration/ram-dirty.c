@@ -39,14 +39,20 @@ static DirtyBlock *block_at(const RAMDirty *d, guint i)
     return &g_array_index(d->blocks, DirtyBlock, i);
 }
 
-RAMDirty *ram_dirty_new(Machine *m)
+RAMDirty *ram_dirty_new(Machine *m, Error **errp)
 {
     RAMDirty *d = g_new0(RAMDirty, 1);
     d->machine = m;
     d->blocks = g_array_new(FALSE, TRUE, sizeof(DirtyBlock));
     for (RAMBlock *block = ram_block_first(m); block; block = block->next) {
         DirtyBlock db = { .block = block, .pages = block->used_length / TARGET_PAGE_SIZE };
-        db.left = g_new0(unsigned long, words_of(db.pages));
+        db.left = g_try_new0(unsigned long, words_of(db.pages));
+        if (!db.left) {
+            error_setg(errp, "there is no memory for the list of pages of \"%s\": %zu bytes", block->idstr,
+                       words_of(db.pages) * sizeof(unsigned long));
+            ram_dirty_free(d);
+            return NULL;
+        }
         for (uint64_t page = 0; page < db.pages; page++) {
             db.left[page / WORD_BITS] |= 1ul << page % WORD_BITS;
         }

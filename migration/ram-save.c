@@ -129,7 +129,10 @@ bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp)
     if (!r->sender->setup(r, errp)) {
         return false;
     }
-    r->dirty = ram_dirty_new(r->machine);
+    r->dirty = ram_dirty_new(r->machine, errp);
+    if (!r->dirty) {
+        return false;
+    }
     r->last_sync_ns = qemu_clock_get_ns(r->machine, QEMU_CLOCK_REALTIME);
     set(&c->total, ram_dirty_bytes(r->dirty));
     set(&c->remaining, ram_dirty_bytes(r->dirty));

@@ -83,7 +83,7 @@ typedef struct RAMBatch {
     ram_addr_t offset[RAM_BATCH_PAGES];     /* of each page, ascending */
 } RAMBatch;
 
-RAMDirty *ram_dirty_new(Machine *m);
+RAMDirty *ram_dirty_new(Machine *m, Error **errp);
 void ram_dirty_free(RAMDirty *d);
 /* Fetches the vCPUs' and devices' dirty bits into this run's bitmap. */
 void ram_dirty_sync(RAMDirty *d);

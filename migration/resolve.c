@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "migration/channel-internal.h"
+#include "util/thread.h"
 
 typedef struct Lookup {
     atomic_int refs;
@@ -90,7 +91,12 @@ static bool lookup_wait(Lookup *l, int cancel_fd, Error **errp)
         return false;
     }
     atomic_fetch_add(&l->refs, 1);
-    g_thread_unref(g_thread_new("mig/resolve", lookup_thread, l));
+    GThread *thread = thread_new("mig/resolve", lookup_thread, l, errp);
+    if (!thread) {
+        lookup_unref(l);
+        return false;
+    }
+    g_thread_unref(thread);
     g_autofree char *doing = g_strdup_printf("looking up %s", l->host);
     return migration_wait_fd(l->done_fd, POLLIN, cancel_fd, -1, doing, errp) &&
            read(l->done_fd, &count, sizeof(count)) == sizeof(count);

@@ -15,6 +15,7 @@
 #include "migration/migration-internal.h"
 #include "migration/wire.h"
 #include "trace/migration.h"
+#include "util/thread.h"
 
 #define PAYLOAD_MAX 1024
 #define PROBES_MAX 32
@@ -173,7 +174,7 @@ static gpointer return_path_thread(gpointer opaque)
 
 /* ---- life ---- */
 
-ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel)
+ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel, Error **errp)
 {
     ReturnPath *rp = g_new0(ReturnPath, 1);
     rp->run = run;
@@ -181,7 +182,11 @@ ReturnPath *return_path_open(MigrationRun *run, MigrationChannel *channel)
     rp->in = qemu_file_channel_new_input(channel);
     g_mutex_init(&rp->lock);
     g_cond_init(&rp->cond);
-    rp->thread = g_thread_new("return path", return_path_thread, rp);
+    rp->thread = thread_new("return path", return_path_thread, rp, errp);
+    if (!rp->thread) {
+        return_path_close(rp);
+        rp = NULL;
+    }
     return rp;
 }
 
@@ -190,7 +195,9 @@ void return_path_close(ReturnPath *rp)
     if (!rp) {
         return;
     }
-    g_thread_join(rp->thread);
+    if (rp->thread) {
+        g_thread_join(rp->thread);
+    }
     qemu_fclose(rp->in, NULL);
     error_free(rp->reason);
     g_free(rp->end_text);

@@ -207,13 +207,15 @@ static bool save_devices(QEMUFile *f, Machine *m, json_t *devices, Error **errp)
     return ok;
 }
 
+/* Nobody needs what it says to load the machine: where there is no memory for it, it says nothing. */
 static void put_description(QEMUFile *f, json_t *devices)
 {
     json_t *desc = json_pack("{si sO}", "page_size", (int)TARGET_PAGE_SIZE, "devices", devices);
     char *text = json_dumps(desc, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    const char *said = text ? text : "{}";
     qemu_put_byte(f, QEMU_VM_VMDESCRIPTION);
-    qemu_put_be32(f, (uint32_t)strlen(text));
-    qemu_put_buffer(f, text, strlen(text));
+    qemu_put_be32(f, (uint32_t)strlen(said));
+    qemu_put_buffer(f, said, strlen(said));
     free(text);
     json_decref(desc);
 }
