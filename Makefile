@@ -147,6 +147,11 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_QAPI_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(TEST_QAPI_LIB) $(LIB) $(LIBS)
 
+$(BUILD)/tests/bench/pages: $(BUILD)/obj/tests/bench/pages.o $(LIB)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB) $(LIBS)
+
 $(BUILD)/tsan.wrap: $(TSAN_OBJ)
 	$(Q)nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p' > $@
 

@@ -1,47 +1,37 @@
 /*
- * codec-zstd.c - pages as zstd frames (RFC 8878).
+ * codec-zstd.c - pages as zstd frames (RFC 8878), with the checksum that a frame may have and zlib always has.
  *
  * Floor F4; below it libzstd.  A state belongs to one thread.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <glib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
 #include "migration/page-codec.h"
 #include "system/memory.h"
 
-typedef struct ZstdCompressor {
-    ZSTD_CCtx *ctx;
-    int level;
-} ZstdCompressor;
-
 static void *zstd_compress_new(unsigned level, Error **errp)
 {
     ZSTD_CCtx *ctx = ZSTD_createCCtx();
-    if (!ctx) {
+    /* To zstd 0 means a default in the middle; here it is the least that there is. */
+    if (!ctx || ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level ? (int)level : 1)) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1))) {
+        ZSTD_freeCCtx(ctx);
         error_setg(errp, "zstd cannot begin to compress: there is no memory");
         return NULL;
     }
-    ZstdCompressor *z = g_new0(ZstdCompressor, 1);
-    z->ctx = ctx;
-    /* To zstd 0 means a default in the middle; here it is the least that there is. */
-    z->level = level ? (int)level : 1;
-    return z;
+    return ctx;
 }
 
 static void zstd_compress_free(void *state)
 {
-    ZstdCompressor *z = state;
-    ZSTD_freeCCtx(z->ctx);
-    g_free(z);
+    ZSTD_freeCCtx(state);
 }
 
 static bool zstd_compress(void *state, const uint8_t *page, uint8_t *out, size_t *len, Error **errp)
 {
-    ZstdCompressor *z = state;
-    size_t n = ZSTD_compressCCtx(z->ctx, out, PAGE_CODEC_ROOM, page, TARGET_PAGE_SIZE, z->level);
+    size_t n = ZSTD_compress2(state, out, PAGE_CODEC_ROOM, page, TARGET_PAGE_SIZE);
     *len = ZSTD_isError(n) ? 0 : n;
     if (ZSTD_isError(n) && ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall) {
         error_setg(errp, "zstd cannot compress a page: %s", ZSTD_getErrorName(n));

@@ -47,9 +47,18 @@ static bool line_is_equal(const uint8_t *a, const uint8_t *b, size_t pos)
     return !any;
 }
 
-/* The first byte from pos on that differs, or PAGE. Most of most pages is equal: a line at a time. */
+/*
+ * The first byte from pos on that differs, or PAGE. Where one is near, the first words find it; most of most pages is
+ * equal, and is looked at a line at a time.
+ */
 static size_t next_difference(const uint8_t *a, const uint8_t *b, size_t pos)
 {
+    for (unsigned i = 0; i < 2 && pos + WORD <= PAGE; i++, pos += WORD) {
+        uint64_t diff = difference(a, b, pos);
+        if (diff) {
+            return pos + lowest_byte(diff);
+        }
+    }
     while (pos + LINE <= PAGE && line_is_equal(a, b, pos)) {
         pos += LINE;
     }
@@ -111,6 +120,16 @@ static size_t put_number(uint8_t *out, size_t n)
     return 2;
 }
 
+/* n bytes; where a whole word may be read and written, a short run is one move. */
+static void put_bytes(uint8_t *out, const uint8_t *in, size_t n, size_t room)
+{
+    if (n <= WORD && room >= WORD) {
+        memcpy(out, in, WORD);
+    } else {
+        memcpy(out, in, n);
+    }
+}
+
 int xbzrle_encode(const uint8_t *old_page, const uint8_t *new_page, uint8_t *delta)
 {
     size_t len = 0, done = 0;
@@ -125,7 +144,7 @@ int xbzrle_encode(const uint8_t *old_page, const uint8_t *new_page, uint8_t *del
         }
         len += put_number(delta + len, begin - done);
         len += put_number(delta + len, end - begin);
-        memcpy(delta + len, new_page + begin, end - begin);
+        put_bytes(delta + len, new_page + begin, end - begin, MIN(XBZRLE_MAX - len, PAGE - begin));
         len += end - begin;
         done = end;
     }

@@ -37,7 +37,8 @@ check-asan check-ubsan check-tsan: check-%:
 check-sanitized: check-build
 	@$(RUN_TESTS) --scale 4 $(UNIT_TESTS) $(FUZZ_REPLAYS) $(GUEST_RUN)
 
-bench: all
+bench: all $(BUILD)/tests/bench/pages
+	@$(BUILD)/tests/bench/pages
 	@if [ -x tests/bench/run ]; then BUILD=$(BUILD) tests/bench/run; else echo "no tests/bench/run"; fi
 
 # Each target for FUZZ_SECONDS (30); NAMES="hart board" chooses.
