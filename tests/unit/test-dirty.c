@@ -242,11 +242,83 @@ static void test_broken_is_noticed(void)
     g_assert_cmpuint(run(NULL, true), >, 0);
 }
 
+/* ---- a page that is taken as dirty is known as touched ---- */
+
+/* Of these nothing but the bits is used. */
+#define TOUCH_BLOCKS 8u
+#define TOUCH_PAGES (1u << 18)
+#define TOUCH_ROUNDS 40
+
+typedef struct Toucher {
+    RAMBlock *blocks[TOUCH_BLOCKS];
+    _Atomic bool end;
+    uint64_t taken, untouched;
+} Toucher;
+
+/* A device has written each block in one go: from its first bit to its last there is time to look at it. */
+static gpointer touch_thread(gpointer opaque)
+{
+    Toucher *t = opaque;
+    for (unsigned i = 0; i < TOUCH_BLOCKS; i++) {
+        ram_block_set_dirty(t->blocks[i], 0, TOUCH_PAGES * (uint64_t)TARGET_PAGE_SIZE);
+    }
+    atomic_store(&t->end, true);
+    return NULL;
+}
+
+static void check_touched(RAMBlock *block, const unsigned long *bits, uint64_t npages, void *opaque)
+{
+    Toucher *t = opaque;
+    for (uint64_t page = 0; page < npages; page += 64) {
+        /* Whole words come and go here. */
+        if (bits[page / 64]) {
+            t->taken += 64;
+            t->untouched += !ram_block_page_dirty(block, page * TARGET_PAGE_SIZE, DIRTY_MEMORY_TOUCHED);
+        }
+    }
+}
+
+static void one_touch(Machine *m, Toucher *t)
+{
+    bool end;
+    machine_lock(m);
+    ram_dirty_start(m, DIRTY_MEMORY_TOUCHED, false);
+    ram_dirty_start(m, DIRTY_MEMORY_MIGRATION, false);
+    machine_unlock(m);
+    t->end = false;
+    t->taken = 0;
+    GThread *thread = g_thread_new("touch", touch_thread, t);
+    do {
+        end = atomic_load(&t->end);
+        ram_dirty_sync_and_clear(m, DIRTY_MEMORY_MIGRATION, check_touched, t);
+    } while (!end);
+    g_thread_join(thread);
+    g_assert_cmpuint(t->taken, ==, TOUCH_BLOCKS * TOUCH_PAGES);
+}
+
+static void test_dirty_is_touched(void)
+{
+    Machine *m = fake_machine_new(NULL);
+    Toucher t = { .untouched = 0 };
+    machine_lock(m);
+    for (unsigned i = 0; i < TOUCH_BLOCKS; i++) {
+        g_autofree char *name = g_strdup_printf("ram%u", i);
+        t.blocks[i] = ram_block_new(m, name, TOUCH_PAGES * (uint64_t)TARGET_PAGE_SIZE, NULL);
+    }
+    machine_unlock(m);
+    for (unsigned i = 0; i < TOUCH_ROUNDS; i++) {
+        one_touch(m, &t);
+    }
+    g_assert_cmpuint(t.untouched, ==, 0);
+    machine_free(m);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/dirty/no-store-lost", test_no_store_lost);
     g_test_add_func("/dirty/no-store-lost/icount", test_no_store_lost_icount);
     g_test_add_func("/dirty/broken-is-noticed", test_broken_is_noticed);
+    g_test_add_func("/dirty/dirty-is-touched", test_dirty_is_touched);
     return g_test_run();
 }
