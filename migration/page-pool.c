@@ -13,6 +13,8 @@
 #include <glib.h>
 #include <stdint.h>
 
+#include "util/thread.h"
+
 typedef struct PoolThread {
     PagePool *pool;
     GThread *thread;
@@ -89,7 +91,6 @@ static gpointer pool_thread(gpointer opaque)
 
 static bool start_thread(PagePool *pool, const char *pool_name, Error **errp)
 {
-    GError *gerr = NULL;
     PoolThread *t = &pool->threads[pool->nthreads];
     t->pool = pool;
     t->state = pool->ops->thread_new(pool->opaque, errp);
@@ -97,10 +98,8 @@ static bool start_thread(PagePool *pool, const char *pool_name, Error **errp)
         return false;
     }
     g_autofree char *name = g_strdup_printf("%s/%u", pool_name, pool->nthreads);
-    t->thread = g_thread_try_new(name, pool_thread, t, &gerr);
+    t->thread = thread_new(name, pool_thread, t, errp);
     if (!t->thread) {
-        error_setg(errp, "cannot start thread %s: %s", name, gerr->message);
-        g_error_free(gerr);
         pool->ops->thread_free(t->state);
         return false;
     }
@@ -117,10 +116,15 @@ PagePool *page_pool_new(const PagePoolSize *size, const PagePoolOps *ops, void *
     pool->job_size = size->job_size;
     pool->threads = g_new0(PoolThread, size->threads);
     pool->done = g_new0(bool, size->jobs);
-    pool->jobs = g_malloc0_n(size->jobs, size->job_size);
+    pool->jobs = g_try_malloc0_n(size->jobs, size->job_size);
     g_mutex_init(&pool->lock);
     g_cond_init(&pool->work);
     g_cond_init(&pool->progress);
+    if (!pool->jobs) {
+        error_setg(errp, "there is no memory for %u batches of pages of %zu bytes", size->jobs, size->job_size);
+        page_pool_free(pool);
+        return NULL;
+    }
     for (unsigned i = 0; i < size->threads; i++) {
         if (!start_thread(pool, size->name, errp)) {
             page_pool_free(pool);

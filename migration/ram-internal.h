@@ -48,6 +48,7 @@ struct RAMMigration {
     void *sender_state;
     MigrationChannel *channel;  /* that a run's stream goes over; NULL: a file of another kind */
     _Atomic uint64_t cache_bytes;   /* xbzrle: the size that is wanted now */
+    RAMRun run;                 /* runs: the one that is open; no pages: none */
     bool bulk;                  /* the first round: nothing has been sent twice yet */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
     int64_t last_sync_ns;       /* for the dirty rate */

@@ -17,13 +17,13 @@
 
 static bool runs_setup(RAMMigration *r, Error **errp)
 {
-    r->sender_state = g_new0(RAMRun, 1);
+    r->run.pages = 0;
     return true;
 }
 
 static void close_run(RAMMigration *r, RAMWire *w)
 {
-    RAMRun *run = r->sender_state;
+    RAMRun *run = &r->run;
     if (run->pages) {
         ram_count_bytes(r, ram_wire_put_run(w, run));
         ram_count(run->zero ? &r->counters.duplicate : &r->counters.normal, run->pages);
@@ -39,7 +39,7 @@ static bool goes_on(const RAMRun *run, const RAMBlock *block, ram_addr_t offset,
 
 static bool runs_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch, Error **errp)
 {
-    RAMRun *run = r->sender_state;
+    RAMRun *run = &r->run;
     for (unsigned i = 0; i < batch->count; i++) {
         ram_addr_t offset = batch->offset[i];
         bool zero = ram_page_is_zero(batch->block, offset);
@@ -60,7 +60,6 @@ static bool runs_end_piece(RAMMigration *r, RAMWire *w, bool last, Error **errp)
 
 static void runs_cleanup(RAMMigration *r)
 {
-    g_clear_pointer(&r->sender_state, g_free);
 }
 
 const RAMSender ram_sender_runs = {

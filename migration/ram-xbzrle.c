@@ -20,6 +20,7 @@
 #include "system/machine.h"
 
 typedef struct XbzrleSender {
+    const RAMSender *bulk;      /* sends the first round; needs no state of its own */
     PageCache *cache;
     uint32_t round;             /* of the last batch */
     uint64_t refused_bytes;     /* a size for which there was no memory; 0: none */
@@ -42,6 +43,10 @@ static bool xbzrle_setup(RAMMigration *r, Error **errp)
 {
     XbzrleSender *x = g_new0(XbzrleSender, 1);
     r->sender_state = x;
+    x->bulk = r->config.runs ? &ram_sender_runs : &ram_sender_plain;
+    if (!x->bulk->setup(r, errp)) {
+        return false;
+    }
     atomic_store(&r->cache_bytes, r->config.cache_bytes);
     x->cache = page_cache_new(r->config.cache_bytes, errp);
     if (!x->cache) {
@@ -152,7 +157,7 @@ static bool xbzrle_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch
     RAMCounters *c = &r->counters;
     Sum sum = { 0 };
     if (r->bulk) {
-        return ram_sender_plain.send_batch(r, w, batch, errp);
+        return x->bulk->send_batch(r, w, batch, errp);
     }
     begin_round(r, x, w);
     for (unsigned i = 0; i < batch->count; i++) {
@@ -170,7 +175,8 @@ static bool xbzrle_send_batch(RAMMigration *r, RAMWire *w, const RAMBatch *batch
 
 static bool xbzrle_end_piece(RAMMigration *r, RAMWire *w, bool last, Error **errp)
 {
-    return true;
+    XbzrleSender *x = r->sender_state;
+    return x->bulk->end_piece(r, w, last, errp);
 }
 
 const RAMSender ram_sender_xbzrle = {
