@@ -95,7 +95,7 @@ Q := @
 endif
 
 .PHONY: all check check-build check-unit check-guest check-floors check-interop check-asan check-ubsan check-tsan \
-	check-sanitized reconfigure install uninstall bench fuzz fuzzers proof soak format lint help clean distclean docs
+	check-sanitized reconfigure install uninstall bench bench-grid fuzz fuzzers proof soak format lint help clean distclean docs
 
 all: $(LIB) $(PROGRAM) $(GEN_STAMPS)
 

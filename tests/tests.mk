@@ -41,6 +41,10 @@ bench: all $(BUILD)/tests/bench/pages
 	@$(BUILD)/tests/bench/pages
 	@if [ -x tests/bench/run ]; then BUILD=$(BUILD) tests/bench/run; else echo "no tests/bench/run"; fi
 
+# Line rates x workloads x engines, some twenty minutes; what it writes stands in docs/user/tuning.md.
+bench-grid: all
+	@GODWIT=$(BUILD)/godwit tests/bench/grid --markdown $(BUILD)/grid.md --svg $(BUILD)/grid.svg
+
 # Each target for FUZZ_SECONDS (30); NAMES="hart board" chooses.
 fuzz:
 	@tests/fuzz/run $(NAMES)
