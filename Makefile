@@ -223,6 +223,7 @@ help:
 #: make check-asan    unit and guest tests with AddressSanitizer; also check-ubsan, check-tsan
 #: make check-floors  hold every #include against the floors of the house
 #: make bench         speed, side by side with the distribution's emulator where there is one
+#: make bench-grid    what each way of sending memory is good for, by line rate and workload (as root)
 #: make fuzz          throw garbage at everything that reads what it did not write (FUZZ_SECONDS=30 each)
 #: make proof         10^9 instructions of Linux, always the same digest; make soak: hours of stress
 #: make lint          clang-tidy or cppcheck, and shellcheck; make format [FILES=...]: clang-format
