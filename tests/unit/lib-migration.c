@@ -11,6 +11,8 @@
 #include "migration/register.h"
 #include "system/memory.h"
 
+#define THREADS_END_US (20 * G_USEC_PER_SEC)
+
 static GMutex host_lock;
 static GCond host_cond;
 static int images_out;          /* hosts that have images now; host_lock */
@@ -374,16 +376,25 @@ unsigned live_threads(void)
     return count_entries("/proc/self/task");
 }
 
+static gpointer nothing_thread(gpointer opaque)
+{
+    return NULL;
+}
+
 static void guarded(gconstpointer data)
 {
     void (*const *test)(void) = data;
+    /* A sanitizer begins a thread of its own beside the first. */
+    g_thread_join(g_thread_new("first", nothing_thread, NULL));
     unsigned descriptors = open_descriptors(), threads = live_threads();
     (*test)();
     g_assert_cmpuint(open_descriptors(), ==, descriptors);
     /* One that has been joined may stand there for a moment. */
-    while (live_threads() > threads) {
+    gint64 end = g_get_monotonic_time() + THREADS_END_US;
+    while (live_threads() > threads && g_get_monotonic_time() < end) {
         g_thread_yield();
     }
+    g_assert_cmpuint(live_threads(), <=, threads);
 }
 
 void add_guarded_test(const char *path, void (*test)(void))
