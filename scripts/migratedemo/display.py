@@ -4,6 +4,7 @@
 """How a run looks."""
 import shutil
 import sys
+import textwrap
 import time
 
 PLAIN_INTERVAL = 1.0            # seconds between two lines where there is no terminal
@@ -80,6 +81,7 @@ class Progress:
         self.display = display
         self.begin = time.monotonic()
         self.info = {}
+        self.hint = None
         self.last = (self.begin, 0, 0)      # when, bytes and pages sent until then
         self.speed = self.pages = 0.0       # a second, of late
         self.passes = []
@@ -100,9 +102,14 @@ class Progress:
         if seconds > 0.15:
             self.speed, self.pages = (now[1] - self.last[1]) / seconds, (now[2] - self.last[2]) / seconds
             self.last = now
+        # Its numbers change with every pass; once is enough.
+        if info.get('hint') and not self.hint:
+            for line in textwrap.wrap(info['hint'], 68):
+                self.display.line(10 * ' ' + line)
+        self.hint = info.get('hint')
         if 'ram' in info:
             self.samples.append((now[0] - self.begin, self.ram('remaining')))
-        if self.speed:
+        if self.speed and info.get('status') != 'completed':
             self.display.passing(self.row(self.phase(), self.speed, self.pages))
 
     def ram(self, key):
@@ -116,7 +123,9 @@ class Progress:
     def phase(self):
         """What happens now."""
         status = self.info.get('status', 'none')
-        words = {'active': 'pass %d' % max(1, self.ram('dirty-sync-count')), 'device': 'switchover'}
+        slowed = self.info.get('cpu-throttle-percentage')
+        words = {'active': 'pass %d%s' % (max(1, self.ram('dirty-sync-count')), ' (-%d %%)' % slowed if slowed else ''),
+                 'device': 'switchover'}
         return words.get(status, status)
 
     def row(self, phase, speed, pages):
