@@ -72,6 +72,11 @@ int64_t converge_send_ns(uint64_t bytes, double bandwidth)
     return bandwidth > 0 ? to_ns((double)bytes / bandwidth * NS_PER_SECOND) : DOWNTIME_UNKNOWN;
 }
 
+bool converge_is_noticeable(uint64_t bytes, double bandwidth)
+{
+    return converge_send_ns(bytes, bandwidth) > SMALL_ENOUGH_NS;
+}
+
 static int64_t add_ns(int64_t a, int64_t b)
 {
     int64_t sum;
@@ -116,7 +121,7 @@ bool converge_should_switch(const ConvergeRound *r)
     if (converge_exceeds_limit(r)) {
         return false;
     }
-    if (r->pending == 0 || converge_send_ns(r->pending, r->bandwidth) <= SMALL_ENOUGH_NS) {
+    if (!converge_is_noticeable(r->pending, r->bandwidth)) {
         return true;
     }
     return (double)r->pending > (double)r->previous * BARELY_SHRINKS ||

@@ -38,6 +38,9 @@ double bandwidth_meter_get(const BandwidthMeter *meter);
 /* bytes at bandwidth (bytes/s), in ns; DOWNTIME_UNKNOWN where bandwidth is no positive number. */
 int64_t converge_send_ns(uint64_t bytes, double bandwidth);
 
+/* True if another round for them is worth its while; also where bandwidth is not known. */
+bool converge_is_noticeable(uint64_t bytes, double bandwidth);
+
 /* What a stop would consist of. Times in ns; negative ones count as 0. */
 typedef struct DowntimeCost {
     uint64_t ram_bytes, device_bytes;

@@ -158,6 +158,8 @@ void return_path_close(ReturnPath *rp);
 /* Wait without bound but that of the channel's end. */
 bool return_path_wait_ready(ReturnPath *rp, Error **errp);
 ReturnPathAnswer return_path_wait_started(ReturnPath *rp, Error **errp);
+/* Waits until every PING so far is answered, for ns at most. False: that is not so. */
+bool return_path_wait_answers(ReturnPath *rp, int64_t ns);
 /* The destination's own reason, waited for at most ms. False: it gave none. */
 bool return_path_reason(ReturnPath *rp, unsigned ms, Error **errp);
 /* PING id is sent behind bytes that were put from begin_ns on. False: too many are under way. */

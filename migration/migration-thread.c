@@ -74,6 +74,11 @@ static bool stopped(const Sender *t, Error **errp)
     return false;
 }
 
+static bool is_going_on(const Sender *t)
+{
+    return is_status(t, MIGRATION_STATUS_ACTIVE) && (!t->run->rp || return_path_is_open(t->run->rp, NULL));
+}
+
 /* Moves on, unless somebody has cancelled meanwhile. */
 static bool step(Sender *t, int from, int to, Error **errp)
 {
@@ -202,8 +207,7 @@ static bool pause_until(Sender *t, int64_t until_ns, Error **errp)
         poll(&p, 1, (int)((left + NS_PER_MS - 1) / NS_PER_MS));
     }
     /* A round with nothing to send would not notice that nobody listens any more. */
-    return (is_status(t, MIGRATION_STATUS_ACTIVE) && (!t->run->rp || return_path_is_open(t->run->rp, NULL))) ||
-           stopped(t, errp);
+    return is_going_on(t) || stopped(t, errp);
 }
 
 /* For what has been sent, at the rate limit. False if the run is to end. */
@@ -324,7 +328,7 @@ static ConvergeRound look_at_round(Sender *t, const ChannelSpeed *speed)
         .downtime_ns = converge_downtime_ns(&cost),
         .least_ns = converge_downtime_ns(&least),
         .limit_ns = downtime_limit_ns(t),
-        .overrun_ns = t->overrun_ns,
+        .overrun_ns = t->taken_back ? t->overrun_ns : 0,
     };
 }
 
@@ -390,19 +394,69 @@ static int64_t since_stop_ns(const Sender *t)
 }
 
 /*
- * The machine has been stopped: is there still time? Bringing it to rest may have taken long (disks), or the host
- * had no time for us, or the guest was quick. Lock held.
+ * The machine stands still: what is left of the limit once so many bytes more of memory, and the devices, have
+ * gone out. Negative: bringing it to rest took long (disks), or the host had no time, or the channel is slower
+ * than it was.
  */
-static bool stop_fits(Sender *t)
+static int64_t stop_leaves_ns(Sender *t, uint64_t pending)
 {
     const ChannelSpeed speed = channel_meter_look(&t->meter);
-    const DowntimeCost rest = expect_cost(t, savevm_state_pending(t->m, true), 0, &speed);
-    int64_t whole_ns = converge_whole_stop_ns(since_stop_ns(t), converge_downtime_ns(&rest));
-    if (t->run->old_state != RUN_STATE_RUNNING || whole_ns <= downtime_limit_ns(t)) {
+    const DowntimeCost rest = expect_cost(t, pending, 0, &speed);
+    t->overrun_ns = converge_whole_stop_ns(since_stop_ns(t), converge_downtime_ns(&rest));
+    return downtime_limit_ns(t) - t->overrun_ns;
+}
+
+/* False if the destination does not say within the time that is left that memory is there. */
+static bool arrives_in_time(Sender *t)
+{
+    int64_t left_ns = stop_leaves_ns(t, 0);
+    bool in_time = left_ns > 0 && return_path_wait_answers(t->run->rp, left_ns);
+    stop_leaves_ns(t, 0);
+    return in_time;
+}
+
+/*
+ * Memory that takes noticeable time goes out as one more round, with an eye on the clock: as long as there is nothing
+ * but memory at the destination, the stop can still be taken back. *stands is false if it must be. Lock not held.
+ */
+static bool send_memory_standing(Sender *t, bool *stands, Error **errp)
+{
+    bool done = false;
+    while (!done && *stands) {
+        channel_meter_begin(&t->meter);
+        if (!savevm_state_iterate(t->run->file, t->m, &done, errp)) {
+            return false;
+        }
+        if (done) {
+            channel_meter_probe(&t->meter);
+        }
+        if (!qemu_fflush(t->run->file)) {
+            return false;
+        }
+        *stands = stop_leaves_ns(t, savevm_state_pending(t->m, false)) >= 0;
+    }
+    *stands = *stands && (!t->run->rp || arrives_in_time(t));
+    return is_going_on(t) || stopped(t, errp);
+}
+
+/* Whether there is time for all that has to come; memory is sent as far as that needs it. Lock held; may be dropped. */
+static bool stop_is_short(Sender *t, bool *stands, Error **errp)
+{
+    *stands = true;
+    if (t->run->old_state != RUN_STATE_RUNNING) {
         return true;
     }
-    t->overrun_ns = whole_ns;
-    return false;
+    uint64_t pending = savevm_state_pending(t->m, true);
+    *stands = stop_leaves_ns(t, pending) >= 0;
+    if (!*stands || !converge_is_noticeable(pending, channel_meter_look(&t->meter).bandwidth)) {
+        return true;
+    }
+    machine_unlock(t->m);
+    ram_migration_set_standing(t->m, true);
+    bool ok = send_memory_standing(t, stands, errp);
+    ram_migration_set_standing(t->m, false);
+    machine_lock(t->m);
+    return ok;
 }
 
 /* The destination has nothing but memory yet, and may get more of it. Lock held. */
@@ -417,7 +471,7 @@ static void take_stop_back(Sender *t)
     atomic_store(&t->s->times.stop_ns, 0);
 }
 
-/* Stops the machine; *stands is false if that took too long and it runs again. Lock held. */
+/* Stops the machine; *stands is false if that took too long and it runs again. Lock held; may be dropped. */
 static bool stop_machine(Sender *t, bool *stands, Error **errp)
 {
     MigrationRun *run = t->run;
@@ -428,7 +482,10 @@ static bool stop_machine(Sender *t, bool *stands, Error **errp)
     if (!vm_stop_force_state(t->m, RUN_STATE_FINISH_MIGRATE, errp)) {
         return false;
     }
-    *stands = stop_fits(t);
+    trace_migration_switchover("at rest", since_stop_ns(t) / 1000);
+    if (!stop_is_short(t, stands, errp)) {
+        return false;
+    }
     if (!*stands) {
         take_stop_back(t);
     }
@@ -445,6 +502,7 @@ static bool save_rest(Sender *t, Error **errp)
     if (!migration_images_give(t->s, errp)) {
         return false;
     }
+    trace_migration_switchover("images given", since_stop_ns(t) / 1000);
     return savevm_state_complete(t->run->file, t->m, &t->run->save, errp);
 }
 

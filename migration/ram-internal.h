@@ -56,7 +56,8 @@ struct RAMMigration {
     MigrationChannel *load_channel;     /* between load_setup and load_cleanup, if it has direct memory */
     RAMDecompress *decompress;  /* from a load's first compressed page to load_cleanup */
     RAMBlock *loaded_block;     /* the incoming stream's last record was of this block */
-    bool stopped;               /* the machine stands still: bytes count as downtime's */
+    bool stopped;               /* the last section: what goes out has to be the last word */
+    bool standing;              /* the machine stands still: bytes count as downtime's */
 };
 
 /* Bytes that have gone onto the stream. */

@@ -25,7 +25,7 @@ static void set(_Atomic uint64_t *counter, uint64_t n)
 void ram_count_bytes(RAMMigration *r, uint64_t bytes)
 {
     ram_count(&r->counters.transferred, bytes);
-    if (r->stopped) {
+    if (r->stopped || r->standing) {
         ram_count(&r->counters.downtime_bytes, bytes);
     }
 }

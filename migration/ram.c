@@ -22,6 +22,11 @@ RAMCounters *ram_counters(Machine *m)
     return &m->ram_migration->counters;
 }
 
+void ram_migration_set_standing(Machine *m, bool standing)
+{
+    m->ram_migration->standing = standing;
+}
+
 void ram_migration_configure(Machine *m, const RAMSaveConfig *config)
 {
     m->ram_migration->config = *config;

@@ -54,6 +54,8 @@ typedef struct RAMSaveConfig {
     unsigned level, threads;    /* compress: 0 … 9, at least 1 */
     bool wait;                  /* compress: for a thread, if none is free; else the pages go whole */
 } RAMSaveConfig;
+/* What goes out from now on is sent while the machine stands still, or no longer. Migration thread. */
+void ram_migration_set_standing(Machine *m, bool standing);
 /* Just before savevm_state_setup(), which without it sends pages whole. Migration thread, lock held. */
 void ram_migration_configure(Machine *m, const RAMSaveConfig *config);
 /* What loads shall do, until it is said again. */

@@ -232,6 +232,17 @@ bool return_path_wait_ready(ReturnPath *rp, Error **errp)
     return ok;
 }
 
+bool return_path_wait_answers(ReturnPath *rp, int64_t ns)
+{
+    gint64 until = g_get_monotonic_time() + ns / 1000;
+    g_mutex_lock(&rp->lock);
+    while (rp->probe_count && !rp->ended && g_cond_wait_until(&rp->cond, &rp->lock, until)) {
+    }
+    bool all = rp->probe_count == 0;
+    g_mutex_unlock(&rp->lock);
+    return all;
+}
+
 ReturnPathAnswer return_path_wait_started(ReturnPath *rp, Error **errp)
 {
     g_mutex_lock(&rp->lock);

@@ -212,6 +212,76 @@ static void test_slow_once(gconstpointer two_way)
     host_free(dst);
 }
 
+/* ---- a channel that becomes slow while the machine stands still ---- */
+
+#define LATE_PAGES 40u
+#define LATE_LIMIT_MS 100
+
+typedef struct Late {
+    GMutex lock;
+    GCond cond;
+    Machine *m;
+    unsigned stops, starts;
+} Late;
+
+/* What the disks still wrote to memory while the machine came to rest; the first time only. */
+static bool dirty_late(void *opaque, Error **errp)
+{
+    Late *late = opaque;
+    if (late->stops++ == 0) {
+        RAMBlock *ram = ram_block_find(late->m, "main");
+        memset(ram->host, 0x33, LATE_PAGES * TARGET_PAGE_SIZE);
+        ram_block_set_dirty(ram, 0, LATE_PAGES * TARGET_PAGE_SIZE);
+    }
+    return true;
+}
+
+static void count_starts(void *opaque, bool running, RunState state)
+{
+    Late *late = opaque;
+    g_mutex_lock(&late->lock);
+    late->starts += running;
+    g_cond_broadcast(&late->cond);
+    g_mutex_unlock(&late->lock);
+}
+
+/* The last part of memory hangs in the channel: the machine runs on meanwhile, and moves when it gets through. */
+static void test_slow_at_last(void)
+{
+    Late late = { 0 };
+    g_autofree Large *here = g_new0(Large, 1), *there = g_new0(Large, 1);
+    Host *src = large_host(true, here), *dst = large_host(false, there);
+    Wire *w = wire_new_faulty(WIRE_GATE, (RAM_PAGES + LATE_PAGES / 3) * TARGET_PAGE_SIZE, UINT64_MAX, 0);
+    late.m = src->m;
+    machine_lock(src->m);
+    vm_add_drain_handler(src->m, dirty_late, &late);
+    VMChangeStateEntry *entry = vm_add_change_state_handler(src->m, count_starts, &late);
+    machine_unlock(src->m);
+    /* Said to be enough that memory goes out in 8 ms. */
+    host_set_option(src, "avail-switchover-bandwidth", json_integer(20000000), false);
+    host_set_option(src, "downtime-limit", json_integer(LATE_LIMIT_MS), false);
+    host_start_in(dst, wire_second(w));
+    host_start_out(src, wire_first(w));
+    wire_wait_fault(w);
+    g_mutex_lock(&late.lock);
+    while (late.starts == 0) {
+        g_cond_wait(&late.cond, &late.lock);
+    }
+    g_mutex_unlock(&late.lock);
+    wire_open(w);
+    host_wait_end(src);
+    host_wait_end(dst);
+    wire_end(w, NULL, NULL);
+    g_assert_cmpuint(late.stops, >=, 2);
+    g_assert_true(host_runs(dst) && !host_runs(src));
+    hosts_assert_same(src, dst);
+    machine_lock(src->m);
+    vm_del_change_state_handler(entry);
+    machine_unlock(src->m);
+    host_free(src);
+    host_free(dst);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -219,6 +289,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/stop/never", test_never);
     g_test_add_func("/migration/stop/pre-switchover", test_pre_switchover);
     g_test_add_func("/migration/stop/paused", test_paused);
+    g_test_add_func("/migration/stop/slow-at-last", test_slow_at_last);
     g_test_add_data_func("/migration/stop/slow-once", "", test_slow_once);
     g_test_add_data_func("/migration/stop/slow-once-one-way", NULL, test_slow_once);
     return g_test_run();
