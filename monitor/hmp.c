@@ -30,7 +30,8 @@ const HmpCommand hmp_commands[] = {
     { "memsave", "val:int size:int filename:file", "addr size file",
       "save guest memory, by virtual address, to a file", hmp_memsave },
     { "migrate", "-d:flag -b:flag -i:flag -r:flag uri:rest", "[-d] [-b] [-i] uri",
-      "move the machine to tcp:host:port, unix:path, exec:command, fd:name or file:path; -d: do not wait",
+      "move the machine to tcp:host:port, unix:path, exec:command, fd:name, rdma:host:port or file:path; "
+      "-d: do not wait",
       hmp_migrate },
     { "migrate_cancel", "", "", "cancel the migration that runs", hmp_migrate_cancel },
     { "migrate_continue", "state:migstate", "state", "go on with a migration that waits in that state",
