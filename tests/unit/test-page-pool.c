@@ -92,18 +92,18 @@ static unsigned take(PagePool *pool, bool wait, unsigned expected)
 
 static void test_order(void)
 {
-    for (unsigned threads = 1; threads <= 5; threads++) {
+    for (unsigned threads = 1; threads <= 5; threads += 2) {
         PagePool *pool = pool_new(threads, 2 * threads);
         unsigned taken = 0;
-        for (unsigned number = 0; number < 500; number++) {
+        for (unsigned number = 0; number < 200; number++) {
             while (!page_pool_get(pool)) {
                 taken += take(pool, number % 7 == 0, taken);
             }
             submit(pool, number);
         }
         taken += take(pool, true, taken);
-        g_assert_cmpuint(taken, ==, 500);
-        g_assert_cmpuint(worked, ==, 500 - (500 + 2) / 3);
+        g_assert_cmpuint(taken, ==, 200);
+        g_assert_cmpuint(worked, ==, 200 - (200 + 2) / 3);
         page_pool_free(pool);
         g_assert_cmpuint(states, ==, 0);
     }
