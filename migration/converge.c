@@ -85,7 +85,7 @@ static int64_t add_ns(int64_t a, int64_t b)
 
 int64_t converge_downtime_ns(const DowntimeCost *cost)
 {
-    int64_t ns = converge_send_ns(cost->ram_bytes, cost->bandwidth);
+    int64_t ns = MAX(converge_send_ns(cost->ram_bytes, cost->bandwidth), cost->ram_ns);
     ns = add_ns(ns, converge_send_ns(cost->device_bytes, cost->bandwidth));
     ns = add_ns(ns, cost->stop_ns);
     ns = add_ns(ns, cost->save_ns);

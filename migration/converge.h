@@ -44,6 +44,7 @@ bool converge_is_noticeable(uint64_t bytes, double bandwidth);
 /* What a stop would consist of. Times in ns; negative ones count as 0. */
 typedef struct DowntimeCost {
     uint64_t ram_bytes, device_bytes;
+    int64_t ram_ns;             /* what memory takes at least, however fast the channel is */
     double bandwidth;           /* bytes/s; not positive: not known */
     int64_t stop_ns;            /* bringing the machine to rest */
     int64_t save_ns, load_ns;   /* of the devices, here and there */

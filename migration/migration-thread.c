@@ -184,8 +184,12 @@ static void update_numbers(Sender *t)
 /* What a stop consists of that takes stop_ns until the machine is at rest. */
 static DowntimeCost expect_cost(const Sender *t, uint64_t pending, int64_t stop_ns, const ChannelSpeed *speed)
 {
+    /* Of what is left the greater part is memory; it may take less on the stream than it is, and time. */
+    uint64_t ram = MIN(pending, atomic_load(&ram_counters(t->m)->remaining)), stream = ram;
+    int64_t ram_ns;
+    ram_migration_expect(t->m, &stream, &ram_ns);
     return (DowntimeCost){
-        .ram_bytes = pending, .device_bytes = t->device_bytes, .bandwidth = speed->bandwidth,
+        .ram_bytes = pending - ram + stream, .ram_ns = ram_ns, .device_bytes = t->device_bytes, .bandwidth = speed->bandwidth,
         .stop_ns = stop_ns, .save_ns = t->device_ns, .load_ns = 2 * t->device_ns,
         .round_trip_ns = 2 * speed->round_trip_ns,
     };
@@ -318,6 +322,7 @@ static ConvergeRound look_at_round(Sender *t, const ChannelSpeed *speed)
     const DowntimeCost cost = expect_cost(t, pending, STOP_COST_NS + t->sync_ns, speed);
     DowntimeCost least = cost;
     least.ram_bytes = least.device_bytes = 0;
+    least.ram_ns = 0;
     return (ConvergeRound){
         .running = runstate_is_running(t->m),
         .pending = pending,

@@ -195,6 +195,7 @@ static bool compress_end_piece(RAMMigration *r, RAMWire *w, bool last, Error **e
 
 const RAMSender ram_sender_compress = {
     .name = "compress",
+    .shrinks = true,
     .setup = compress_setup,
     .send_batch = compress_send_batch,
     .end_piece = compress_end_piece,

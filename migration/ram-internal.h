@@ -18,6 +18,7 @@ typedef struct RAMMigration RAMMigration;
  */
 typedef struct RAMSender {
     const char *name;
+    bool shrinks;               /* a page may take fewer bytes on the stream, and work: ram-pace.c watches that */
     /* May allocate r->sender_state and start threads. */
     bool (*setup)(RAMMigration *r, Error **errp);
     /* The batch's bits are clear already: whatever is read from now on may be sent. Counts what it sends. */
@@ -39,6 +40,17 @@ extern const RAMSender ram_sender_compress;     /* ram-compress.c */
 
 typedef struct RAMDecompress RAMDecompress;
 
+/* Pages that were not zero, bytes of the stream, time: since the beginning, or of a round. */
+typedef struct RAMPaceMark {
+    uint64_t pages, bytes;
+    int64_t ns;
+} RAMPaceMark;
+
+typedef struct RAMPace {
+    RAMPaceMark round;          /* that goes on */
+    RAMPaceMark last, before;   /* the last two that told something; no pages: none */
+} RAMPace;
+
 /* Machine.ram_migration; lives as long as the machine. */
 struct RAMMigration {
     Machine *machine;
@@ -48,6 +60,7 @@ struct RAMMigration {
     void *sender_state;
     MigrationChannel *channel;  /* that a run's stream goes over; NULL: a file of another kind */
     _Atomic uint64_t cache_bytes;   /* xbzrle: the size that is wanted now */
+    RAMPace pace;
     RAMRun run;                 /* runs: the one that is open; no pages: none */
     bool bulk;                  /* the first round: nothing has been sent twice yet */
     RAMDirty *dirty;            /* between save_setup and save_cleanup */
@@ -78,6 +91,11 @@ bool ram_save_iterate(QEMUFile *f, void *opaque, bool *done, Error **errp);
 uint64_t ram_save_pending(void *opaque, bool exact);
 bool ram_save_complete(QEMUFile *f, void *opaque, Error **errp);
 void ram_save_cleanup(void *opaque);
+
+/* ram-pace.c: around each piece, and when the dirty pages have been counted; bulk: it was the first round */
+RAMPaceMark ram_pace_mark(const RAMMigration *r);
+void ram_pace_add(RAMMigration *r, const RAMPaceMark *begin);
+void ram_pace_end_round(RAMMigration *r, bool bulk);
 
 /* ram-load.c */
 bool ram_load_setup(QEMUFile *f, void *opaque, Error **errp);

@@ -44,6 +44,7 @@ static void sync_dirty(RAMMigration *r)
             (uint64_t)((double)fresh * NANOSECONDS_PER_SECOND / (double)elapsed));
     }
     r->last_sync_ns = now;
+    ram_pace_end_round(r, r->bulk);
     r->bulk = false;
     ram_count(&r->counters.dirty_sync_count, 1);
     set(&r->counters.remaining, ram_dirty_bytes(r->dirty));
@@ -124,6 +125,7 @@ bool ram_save_setup(QEMUFile *f, void *opaque, Error **errp)
     ram_counters_reset(c);
     r->stopped = false;
     r->bulk = true;
+    r->pace = (RAMPace){ 0 };
     r->channel = qemu_file_channel(f);
     r->sender = choose_sender(r);
     if (!r->sender->setup(r, errp)) {
@@ -157,6 +159,7 @@ bool ram_save_iterate(QEMUFile *f, void *opaque, bool *done, Error **errp)
     RAMMigration *r = opaque;
     RAMWire w = { .f = f };
     RAMBatch batch;
+    const RAMPaceMark begin = ram_pace_mark(r);
     *done = false;
     for (int i = 0; i < BATCHES_PER_PIECE && !*done; i++) {
         if (!ram_dirty_next(r->dirty, &batch)) {
@@ -165,7 +168,9 @@ bool ram_save_iterate(QEMUFile *f, void *opaque, bool *done, Error **errp)
             return false;
         }
     }
-    return end_piece(r, &w, *done, errp);
+    bool ok = end_piece(r, &w, *done, errp);
+    ram_pace_add(r, &begin);
+    return ok;
 }
 
 uint64_t ram_save_pending(void *opaque, bool exact)

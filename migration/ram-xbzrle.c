@@ -181,6 +181,7 @@ static bool xbzrle_end_piece(RAMMigration *r, RAMWire *w, bool last, Error **err
 
 const RAMSender ram_sender_xbzrle = {
     .name = "xbzrle",
+    .shrinks = true,
     .setup = xbzrle_setup,
     .send_batch = xbzrle_send_batch,
     .end_piece = xbzrle_end_piece,

@@ -67,6 +67,11 @@ typedef struct RAMLoadConfig {
 void ram_migration_configure_load(Machine *m, const RAMLoadConfig *config);
 /* xbzrle: the cache's size from now on, in a run that goes on. As cache_bytes. Any thread. */
 void ram_migration_set_cache_size(Machine *m, uint64_t bytes);
+/*
+ * *bytes of pages are left: what they would take on the stream, and *ns, how long they would be worked on, at least.
+ * Migration thread, during a run.
+ */
+void ram_migration_expect(Machine *m, uint64_t *bytes, int64_t *ns);
 /* Bytes of all RAM blocks. Lock held. */
 uint64_t ram_total_bytes(Machine *m);
 

@@ -69,6 +69,11 @@ static void test_downtime(void)
     g_assert_cmpint(converge_downtime_ns(&c), ==, 1500000 + 4123);
     c.stop_ns = -5;
     g_assert_cmpint(converge_downtime_ns(&c), ==, 1500000 + 4023);
+    c.ram_ns = 999999;
+    g_assert_cmpint(converge_downtime_ns(&c), ==, 1500000 + 4023);
+    c.ram_ns = 3000000;             /* compressing takes longer than sending */
+    g_assert_cmpint(converge_downtime_ns(&c), ==, 3500000 + 4023);
+    c.ram_ns = 0;
     c.load_ns = INT64_MAX;
     g_assert_cmpint(converge_downtime_ns(&c), ==, DOWNTIME_UNKNOWN);
     c.bandwidth = 0;

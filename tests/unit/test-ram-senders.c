@@ -206,7 +206,8 @@ static void wait_for_guest(Pair *p, unsigned writes)
 
 /* ---- tests ---- */
 
-static const RAMSaveConfig plain, runs = { .runs = true }, xbzrle = { .xbzrle = true, .cache_bytes = 64 * PAGE };
+static const RAMSaveConfig plain, runs = { .runs = true }, xbzrle = { .xbzrle = true, .cache_bytes = 64 * PAGE },
+    large_cache = { .xbzrle = true, .cache_bytes = 1024 * PAGE };
 static const RAMSaveConfig zlib = { .codec = &page_codec_zlib, .level = 1, .threads = 3, .wait = true };
 static const RAMSaveConfig impatient = { .codec = &page_codec_zlib, .level = 9, .threads = 1 };
 static const RAMSaveConfig stored = { .codec = &page_codec_zlib, .level = 0, .threads = 2, .wait = true };
@@ -326,6 +327,34 @@ static void test_xbzrle_counts(void)
     g_assert_cmpuint(c->xbzrle_misses, ==, 1);
     g_assert_cmpuint(ram_counters_pages(&p->in->counters), ==, PAGES + 3 + 2);
     finish(p);
+    pair_free(p);
+}
+
+/* What is left is counted in bytes of the stream as soon as a round has shown what a page takes. */
+static void test_pace(const void *config)
+{
+    Pair *p = pair_new(config);
+    for (unsigned round = 0; round < 5; round++) {
+        uint64_t bytes = 100 * PAGE;
+        int64_t ns;
+        for (unsigned page = 0; page < 100; page++) {
+            put(p, page, 8 * round, 1, 1);
+        }
+        if (round) {
+            ram_save_pending(p->out, true);
+        }
+        ram_migration_expect(p->src, &bytes, &ns);
+        /* Behind the first round pages still go whole with xbzrle; two rounds count. */
+        if (config == &plain || config == &runs || round < 2) {
+            g_assert_cmpuint(bytes, ==, 100 * PAGE);
+            g_assert_cmpint(ns, ==, 0);
+        } else if (round == 4) {
+            g_assert_cmpuint(bytes, <, 100 * 100);
+            g_assert_cmpuint(bytes, >, 100 * 8);
+            g_assert_cmpint(ns, >, 0);
+        }
+        send_round(p);
+    }
     pair_free(p);
 }
 
@@ -679,6 +708,10 @@ int main(int argc, char **argv)
     g_test_add_data_func("/ram-senders/xbzrle/torn", &xbzrle, test_torn);
     g_test_add_func("/ram-senders/xbzrle/counts", test_xbzrle_counts);
     g_test_add_func("/ram-senders/xbzrle/resize", test_xbzrle_resize);
+    g_test_add_data_func("/ram-senders/plain/pace", &plain, test_pace);
+    g_test_add_data_func("/ram-senders/runs/pace", &runs, test_pace);
+    g_test_add_data_func("/ram-senders/zlib/pace", &zlib, test_pace);
+    g_test_add_data_func("/ram-senders/xbzrle/pace", &large_cache, test_pace);
     g_test_add_func("/ram-senders/xbzrle/waiting", test_xbzrle_waiting);
     g_test_add_func("/ram-senders/xbzrle/no-memory", test_xbzrle_no_memory);
     g_test_add_func("/ram-senders/plain-again", test_plain_again);
