@@ -159,7 +159,7 @@ class Stage:
         options = '-M virt -m 64M -bios none -kernel '
         self.environment = dict(
             os.environ, vm=options + tiny.write(self.folder, sleeper(MTIMER), 'idle.elf'),
-            busy=options + tiny.write(self.folder, BUSY, 'busy.elf'), PYTHONPATH='')
+            busy=options + tiny.write(self.folder, BUSY, 'busy.elf'))
         self.vms, self.replies, self.commands, self.port = {}, {}, {}, 0
 
     def close(self):
