@@ -22,6 +22,8 @@
 
 /* What a peer that has asked for a connection may take to complete it. */
 #define GREET_MS 5000
+/* So many bad events in a row mean that no good one will come. */
+#define FAILURES_MAX 1000
 
 /* ---- addresses ---- */
 
@@ -249,6 +251,7 @@ static MigrationChannel *rdma_listener_accept(MigrationListener *l, int cancel_f
 {
     RdmaListener *rl = (RdmaListener *)l;
     g_autofree char *doing = g_strdup_printf("waiting on %s", l->name);
+    unsigned failures = 0;
     for (;;) {
         RdmaEvent event;
         RdmaGreeting peer;
@@ -273,6 +276,11 @@ static MigrationChannel *rdma_listener_accept(MigrationListener *l, int cancel_f
                 rl->fabric->lib->freeinfo(event.info);
             }
         }
+        if (!ok && ++failures == FAILURES_MAX) {
+            error_propagate(errp, err);
+            return NULL;
+        }
+        failures = ok ? 0 : failures;
         /* Whoever that was, it is not the peer that is waited for. */
         error_free(err);
     }
