@@ -275,7 +275,12 @@ static bool rehearse(Sender *t, Error **errp)
     }
     t->rehearsed_ns = begin;
     machine_lock(t->m);
+    /* A hart cannot be looked at while it runs: it rests for less than a millisecond. */
+    vcpus_pause_all(t->m);
     bool ok = savevm_state_measure_devices(t->m, &t->device_bytes, &t->device_ns, errp);
+    if (runstate_is_running(t->m)) {
+        vcpus_resume_all(t->m);
+    }
     machine_unlock(t->m);
     return ok;
 }
