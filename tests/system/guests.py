@@ -1,6 +1,6 @@
 # guests.py - programs that check themselves while the machine they run on moves; no compiler needed.
 #
-#     BUSY      each hart rewrites its own 4 MiB, checking first what it wrote there the last time: an eighth of the
+#     BUSY      each hart rewrites its own 4 MiB, checking first what it wrote there the last time: a quarter of the
 #               pages all the time, the others by and by, so that at any moment some have just become dirty
 #     IDLE      each hart has filled its own 4 MiB; every 10 ms its timer wakes it to check all of it
 #     sleeper() each hart only sleeps; every 10 ms its timer wakes it
@@ -30,7 +30,7 @@ PERIOD = TICKS_PER_SECOND // 100
 LATE = 10 * TICKS_PER_SECOND    # a busy host, or one that was halted for a while, is no fault
 AREA, AREA_BITS = tiny.RAM + (2 << 20), 22
 LINE = 512
-HOT = 1 << 19                   # bytes that BUSY rewrites in each pass
+HOT = 1 << 20                   # bytes that BUSY rewrites in each pass
 COLD_A_PASS = 4096              # and of the others
 COMPLAINTS = 'XEL'
 
