@@ -34,14 +34,14 @@ bool block_load_setup(QEMUFile *f, void *opaque, Error **errp)
         g_array_append_val(b->loading, disk);
     }
     machine_unlock(b->machine);
-    b->buffer = g_malloc(BLOCK_MIG_CHUNK);
-    if (!b->receiving) {
+    bool ok = b->receiving && block_mig_buffer(&b->buffer, errp);
+    if (!ok) {
         block_load_cleanup(b);
     }
     atomic_store(&b->counters.total, 0);
     atomic_store(&b->counters.transferred, 0);
     atomic_store(&b->counters.remaining, 0);
-    return b->receiving;
+    return ok;
 }
 
 static const MigrationDisk *find_disk(const BlockMigration *b, const char *name, Error **errp)

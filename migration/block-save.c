@@ -197,8 +197,9 @@ bool block_save_setup(QEMUFile *f, void *opaque, Error **errp)
     MigrationDisk disk;
     uint64_t total = 0, start = qemu_ftell(f);
     b->sending = g_array_new(FALSE, FALSE, sizeof(SendDisk));
-    b->buffer = g_malloc(BLOCK_MIG_CHUNK);
-    b->base = g_malloc(BLOCK_MIG_CHUNK);
+    if (!block_mig_buffer(&b->buffer, errp) || !block_mig_buffer(&b->base, errp)) {
+        return false;
+    }
     b->first_pass = true;
     rewind_round(b);
     for (unsigned n = 0; b->ops->get(b->machine, n, &disk); n++) {

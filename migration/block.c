@@ -80,6 +80,15 @@ void block_mig_forget(Machine *m)
     }
 }
 
+bool block_mig_buffer(uint8_t **buffer, Error **errp)
+{
+    *buffer = g_try_malloc(BLOCK_MIG_CHUNK);
+    if (!*buffer) {
+        error_setg(errp, "there is no memory for a buffer of %u bytes for disks", BLOCK_MIG_CHUNK);
+    }
+    return *buffer != NULL;
+}
+
 /* ---- the source ---- */
 
 bool block_mig_give(Machine *m, Error **errp)

@@ -72,6 +72,9 @@ typedef struct BlockMigration {
     uint64_t unflushed;         /* bytes written since the last flush */
 } BlockMigration;
 
+/* A chunk's memory into *buffer. False if the host has none. */
+bool block_mig_buffer(uint8_t **buffer, Error **errp);
+
 /* block-save.c */
 bool block_save_is_active(void *opaque);
 bool block_save_setup(QEMUFile *f, void *opaque, Error **errp);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "migration/channel-internal.h"
+#include "util/thread.h"
 
 #define LIBRARY "libfabric.so.1"
 
@@ -112,8 +113,12 @@ static bool start_load_locked(Error **errp)
         return false;
     }
     g_clear_pointer(&library.error, error_free);
+    GThread *thread = thread_new("libfabric", load_thread, NULL, errp);
+    if (!thread) {
+        return false;
+    }
     library.state = LIBRARY_LOADING;
-    g_thread_unref(g_thread_new("libfabric", load_thread, NULL));
+    g_thread_unref(thread);
     return true;
 }
 
