@@ -58,6 +58,7 @@ typedef struct Sender {
     unsigned taken_back;            /* stops that were */
     int64_t overrun_ns;             /* what the last of them would have taken */
     int64_t no_stop_before_ns;
+    bool clock_ran_out;             /* the main loop has taken this stop back; machine lock */
 } Sender;
 
 static bool is_status(const Sender *t, int status)
@@ -449,6 +450,18 @@ static bool send_memory_standing(Sender *t, bool *stands, Error **errp)
     return is_going_on(t) || stopped(t, errp);
 }
 
+/*
+ * This thread may hang in a channel that takes nothing more: the main loop lets the machine run when the limit is over.
+ * Lock held; the dirty pages are tracked all the time, so memory that is being sent then is as in any round.
+ */
+static void stop_is_over(void *opaque)
+{
+    Sender *t = opaque;
+    t->clock_ran_out = true;
+    t->run->stopped = false;
+    vm_start(t->m);
+}
+
 /* Whether there is time for all that has to come; memory is sent as far as that needs it. Lock held; may be dropped. */
 static bool stop_is_short(Sender *t, bool *stands, Error **errp)
 {
@@ -461,18 +474,24 @@ static bool stop_is_short(Sender *t, bool *stands, Error **errp)
     if (!*stands || !converge_is_noticeable(pending, channel_meter_look(&t->meter).bandwidth)) {
         return true;
     }
+    QEMUTimer *clock = timer_new_ns(t->m, QEMU_CLOCK_REALTIME, stop_is_over, t);
+    timer_mod(clock, atomic_load(&t->s->times.stop_ns) + downtime_limit_ns(t));
     machine_unlock(t->m);
     ram_migration_set_standing(t->m, true);
     bool ok = send_memory_standing(t, stands, errp);
     ram_migration_set_standing(t->m, false);
     machine_lock(t->m);
+    timer_free(clock);
+    *stands = *stands && !t->clock_ran_out;
     return ok;
 }
 
 /* The destination has nothing but memory yet, and may get more of it. Lock held. */
 static void take_stop_back(Sender *t)
 {
-    vm_start(t->m);
+    if (!t->clock_ran_out) {
+        vm_start(t->m);
+    }
     t->run->stopped = false;
     int64_t stood_ns = since_stop_ns(t);
     t->no_stop_before_ns = migration_now(t->s) + stood_ns * CONVERGE_RUN_PER_STOP;
@@ -487,6 +506,7 @@ static bool stop_machine(Sender *t, bool *stands, Error **errp)
     MigrationRun *run = t->run;
     run->old_state = runstate_get(t->m);
     run->stopped = true;
+    t->clock_ran_out = false;
     atomic_store(&t->s->times.stop_ns, migration_now(t->s));
     global_state_store(t->m, run->old_state);
     if (!vm_stop_force_state(t->m, RUN_STATE_FINISH_MIGRATE, errp)) {
