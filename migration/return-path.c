@@ -93,34 +93,43 @@ static uint32_t be32_of(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* False: such a message cannot be. */
-static bool handle_locked(ReturnPath *rp, uint16_t type, const uint8_t *data, uint16_t len)
+/* Nothing of a message that cannot be is believed. */
+static bool can_be_locked(const ReturnPath *rp, uint16_t type, uint16_t len)
 {
     switch (type) {
     case MIG_RP_MSG_PONG:
-        if (len == 4) {
-            got_pong_locked(rp, be32_of(data));
-        }
-        return len == 4;
     case MIG_RP_MSG_SHUT:
-        if (len == 4) {
-            got_shut_locked(rp, be32_of(data));
-        }
         return len == 4;
     case MIG_RP_GODWIT_READY:
-        rp->ready = true;
         return len == 8;
     case MIG_RP_GODWIT_STARTED:
-        rp->started = rp->ready;
         return len == 0 && rp->ready;
     case MIG_RP_GODWIT_ERROR:
-        /* Behind GO it gives the machine back, so that a STARTED with a bit turned over must not pass for it. */
-        if (len > 0) {
-            got_error_locked(rp, (const char *)data, strnlen((const char *)data, len));
-        }
-        return len > 0;
+        return len > 0 && len <= PAYLOAD_MAX;
     default:
         return false;
+    }
+}
+
+static void handle_locked(ReturnPath *rp, uint16_t type, const uint8_t *data, uint16_t len)
+{
+    switch (type) {
+    case MIG_RP_MSG_PONG:
+        got_pong_locked(rp, be32_of(data));
+        break;
+    case MIG_RP_MSG_SHUT:
+        got_shut_locked(rp, be32_of(data));
+        break;
+    case MIG_RP_GODWIT_READY:
+        rp->ready = true;
+        break;
+    case MIG_RP_GODWIT_STARTED:
+        rp->started = true;
+        break;
+    case MIG_RP_GODWIT_ERROR:
+        /* Behind GO it gives the machine back, so that a STARTED with a bit turned over must not pass for it. */
+        got_error_locked(rp, (const char *)data, strnlen((const char *)data, len));
+        break;
     }
 }
 
@@ -133,8 +142,7 @@ static bool read_message(ReturnPath *rp)
     }
     uint16_t type = qemu_get_be16(rp->in);
     uint16_t len = qemu_get_be16(rp->in);
-    bool fits = len <= PAYLOAD_MAX;
-    if (fits) {
+    if (len <= PAYLOAD_MAX) {
         qemu_get_buffer(rp->in, data, len);
     }
     if (qemu_file_get_error(rp->in)) {
@@ -142,8 +150,10 @@ static bool read_message(ReturnPath *rp)
     }
     trace_return_path_message(type, len);
     g_mutex_lock(&rp->lock);
-    bool good = fits && handle_locked(rp, type, data, len);
-    if (!good) {
+    bool good = can_be_locked(rp, type, len);
+    if (good) {
+        handle_locked(rp, type, data, len);
+    } else {
         g_autofree char *text = g_strdup_printf("the destination sent message 0x%x with %u bytes, which has "
                                                 "no meaning here", type, len);
         set_reason_locked(rp, text);
