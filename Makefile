@@ -72,7 +72,8 @@ UNIT_LIB_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/lib-*.c))
 FUZZ_SRCS := $(wildcard tests/fuzz/fuzz-*.c)
 FUZZ_REPLAYS := $(FUZZ_SRCS:tests/fuzz/fuzz-%.c=$(BUILD)/tests/fuzz/replay-%)
 FUZZERS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
-FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/fuzz/replay.o
+FUZZ_TRAP := $(BUILD)/obj/tests/fuzz/trap.o
+FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/fuzz/replay.o $(FUZZ_TRAP)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(BUILD)/obj/%.o) $(UNIT_LIB_OBJS)
 
 TEST_QAPI_OBJS := $(TEST_QAPI_C:$(BUILD)/%.c=$(BUILD)/obj/gen/%.o)
@@ -142,10 +143,10 @@ $(FUZZ_REPLAYS): $(BUILD)/tests/fuzz/replay-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o 
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_QAPI_LIB) $(TSAN_LINK) $(LIB) $(LIBS)
 
-$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(TEST_QAPI_LIB) $(LIB)
+$(FUZZERS): $(BUILD)/%: $(BUILD)/obj/%.o $(FUZZ_TRAP) $(TEST_QAPI_LIB) $(LIB)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(TEST_QAPI_LIB) $(LIB) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(FUZZ_TRAP) $(TEST_QAPI_LIB) $(LIB) $(LIBS)
 
 $(BUILD)/tests/bench/pages: $(BUILD)/obj/tests/bench/pages.o $(LIB)
 	$(call say,LINK,$@)
