@@ -21,6 +21,8 @@ typedef struct MigrationArg {
 } MigrationArg;
 /* Types, required and unknown keys, NUL bytes in strings; what names the transport in the error. */
 bool migration_args_check(const json_t *args, const MigrationArg *list, const char *what, Error **errp);
+/* HOST:PORT of a URI of that scheme into args as "host" and "port". */
+bool migration_args_set_inet(json_t *args, const char *text, const char *scheme, Error **errp);
 /* A string argument, or NULL. */
 const char *migration_args_str(const json_t *args, const char *key);
 

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "io/socket.h"
 #include "migration/channel-internal.h"
 
 const MigrationTransport *const migration_transports[] = {
@@ -190,6 +191,21 @@ const char *migration_address_fd_name(const MigrationAddress *address)
 }
 
 /* ---- arguments ---- */
+
+bool migration_args_set_inet(json_t *args, const char *text, const char *scheme, Error **errp)
+{
+    SocketAddress *address = socket_address_new_inet(text, errp);
+    if (!address) {
+        return false;
+    }
+    bool ok = json_object_set_new(args, "host", json_string(address->host)) == 0 &&
+              json_object_set_new(args, "port", json_string(address->port)) == 0;
+    socket_address_free(address);
+    if (!ok) {
+        error_setg(errp, "%s: the address is not UTF-8", scheme);
+    }
+    return ok;
+}
 
 const char *migration_args_str(const json_t *args, const char *key)
 {

@@ -66,17 +66,17 @@ static bool try_reap(ExecChannel *c)
     return c->reaped;
 }
 
-/* Waits up to timeout_ms (-1: without end) for the child, and unless `stubborn` for no longer than a shutdown. */
-static bool wait_child(ExecChannel *c, int timeout_ms, bool stubborn)
+/* Waits up to timeout_ms (-1: without end) for the child, and unless `to_the_end` for no longer than a shutdown. */
+static bool wait_child(ExecChannel *c, int timeout_ms, bool to_the_end)
 {
     gint64 end = g_get_monotonic_time() + timeout_ms * G_TIME_SPAN_MILLISECOND;
     while (!try_reap(c)) {
         struct pollfd p[2] = {
             { .fd = c->pidfd, .events = POLLIN },
-            { .fd = stubborn ? -1 : c->wake_fd, .events = POLLIN },
+            { .fd = to_the_end ? -1 : c->wake_fd, .events = POLLIN },
         };
         gint64 left = timeout_ms < 0 ? -1 : (end - g_get_monotonic_time() + 999) / 1000;
-        if ((timeout_ms >= 0 && left <= 0) || (!stubborn && atomic_load(&c->down))) {
+        if ((timeout_ms >= 0 && left <= 0) || (!to_the_end && atomic_load(&c->down))) {
             return false;
         }
         /* Without a pidfd we look a hundred times a second. */

@@ -29,17 +29,7 @@
 
 static bool rdma_parse(const char *rest, json_t *args, Error **errp)
 {
-    SocketAddress *address = socket_address_new_inet(rest, errp);
-    if (!address) {
-        return false;
-    }
-    bool ok = json_object_set_new(args, "host", json_string(address->host)) == 0 &&
-              json_object_set_new(args, "port", json_string(address->port)) == 0;
-    socket_address_free(address);
-    if (!ok) {
-        error_setg(errp, "rdma: the address is not UTF-8");
-    }
-    return ok;
+    return migration_args_set_inet(args, rest, "rdma", errp);
 }
 
 static bool rdma_check(const json_t *args, Error **errp)

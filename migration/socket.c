@@ -70,16 +70,7 @@ static bool tcp_parse_option(const char *option, json_t *args, Error **errp)
 static bool tcp_parse(const char *rest, json_t *args, Error **errp)
 {
     g_auto(GStrv) parts = g_strsplit(rest, ",", -1);
-    SocketAddress *address = socket_address_new_inet(parts[0] ? parts[0] : "", errp);
-    if (!address) {
-        return false;
-    }
-    bool ok = json_object_set_new(args, "host", json_string(address->host)) == 0 &&
-              json_object_set_new(args, "port", json_string(address->port)) == 0;
-    socket_address_free(address);
-    if (!ok) {
-        error_setg(errp, "tcp: the address is not UTF-8");
-    }
+    bool ok = migration_args_set_inet(args, parts[0] ? parts[0] : "", "tcp", errp);
     for (char **option = parts + 1; ok && parts[0] && *option; option++) {
         ok = tcp_parse_option(*option, args, errp);
     }

@@ -5,7 +5,7 @@
  * Invariant: nothing is read outside [0, size), and nothing is unpacked beyond the caller's limit, so
  * a small file cannot make the host allocate without bound.
  *
- * EFI zboot header (Linux, drivers/firmware/efi/libstub): "MZ" at 0, "zimg" at 4, le32 offset of the
+ * EFI zboot header (of Linux): "MZ" at 0, "zimg" at 4, le32 offset of the
  * payload at 8, le32 its length at 12, name of the compression at 24, NUL-terminated.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

@@ -13,37 +13,17 @@
 #include <string.h>
 
 #include "migration/ram-internal.h"
-#include "migration/register.h"
 #include "system/machine.h"
+#include "tests/unit/ram-machine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static bool attach(Machine *m, Error **errp)
-{
-    m->savevm = savevm_new(m);
-    return ram_mig_register(m, errp);
-}
-
-static void reset(Machine *m)
-{
-}
-
-static void detach(Machine *m)
-{
-    ram_mig_unregister(m);
-    savevm_free(m->savevm);
-    m->savevm = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
-static const MachineClass bare = { .name = "bare", .desc = "RAM only", .layers = &layers };
 
 /* Made once; what an input has left in RAM is the next one's beginning. */
 static Machine *machine(void)
 {
     static Machine *m;
     if (!m) {
-        m = machine_new(&bare, machine_config_new(&bare), NULL);
+        m = ram_machine_new(true);
         machine_lock(m);
         if (!ram_block_new(m, "a", 16 * TARGET_PAGE_SIZE, NULL) ||
             !ram_block_new(m, "b", 2 * TARGET_PAGE_SIZE, NULL)) {

@@ -19,7 +19,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "tests/unit/virtio-fixture.h"
+#include "tests/unit/virtio-rings.h"
 
 #include "block/block.h"
 #include "chardev/char.h"

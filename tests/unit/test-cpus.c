@@ -522,8 +522,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/ping-pong", test_ping_pong);
     g_test_add_func("/cpus/pause-with-lock", test_pause_with_lock);
     g_test_add_func("/cpus/work", test_work);
-    g_test_add_func("/cpus/work/icount", test_work_icount);
-    g_test_add_func("/cpus/work/order", test_work_order);
+    g_test_add_func("/cpus/run-on/icount", test_work_icount);
+    g_test_add_func("/cpus/run-on/order", test_work_order);
     g_test_add_func("/cpus/throttle", test_throttle);
     g_test_add_func("/cpus/throttle/icount", test_throttle_icount);
     g_test_add_func("/cpus/icount/deterministic", test_deterministic);

@@ -11,35 +11,15 @@
 
 #include "migration/direct.h"
 #include "migration/ram-internal.h"
-#include "migration/register.h"
 #include "migration/wire.h"
 #include "system/machine.h"
+#include "ram-machine.h"
 
 #define PAGES 96u
 #define PAGE TARGET_PAGE_SIZE
 #define ROUNDS 60
 
 /* ---- two machines ---- */
-
-static bool attach(Machine *m, Error **errp)
-{
-    m->savevm = savevm_new(m);
-    return ram_mig_register(m, errp);
-}
-
-static void reset(Machine *m)
-{
-}
-
-static void detach(Machine *m)
-{
-    ram_mig_unregister(m);
-    savevm_free(m->savevm);
-    m->savevm = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
-static const MachineClass bare = { .name = "bare", .desc = "no devices", .layers = &layers };
 
 /* ---- a channel that is as slow as it may be ---- */
 
@@ -222,7 +202,7 @@ static const MigrationDirectOps slow_direct = {
 
 static Machine *new_machine(void)
 {
-    Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
+    Machine *m = ram_machine_new(true);
     machine_lock(m);
     g_assert_nonnull(ram_block_new(m, "main", PAGES * PAGE, NULL));
     g_assert_nonnull(ram_block_new(m, "side", 3 * PAGE, NULL));

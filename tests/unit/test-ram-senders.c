@@ -11,34 +11,11 @@
 
 #include "migration/page-codec.h"
 #include "migration/ram-internal.h"
-#include "migration/register.h"
 #include "migration/wire.h"
-#include "system/machine.h"
+#include "ram-machine.h"
 
 #define PAGES 600u
 #define PAGE TARGET_PAGE_SIZE
-
-/* ---- two machines ---- */
-
-static bool attach(Machine *m, Error **errp)
-{
-    m->savevm = savevm_new(m);
-    return ram_mig_register(m, errp);
-}
-
-static void reset(Machine *m)
-{
-}
-
-static void detach(Machine *m)
-{
-    ram_mig_unregister(m);
-    savevm_free(m->savevm);
-    m->savevm = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
-static const MachineClass bare = { .name = "bare", .desc = "no devices", .layers = &layers };
 
 typedef struct Pair {
     Machine *src, *dst;
@@ -54,7 +31,7 @@ typedef struct Pair {
 
 static Machine *new_machine(void)
 {
-    Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
+    Machine *m = ram_machine_new(true);
     machine_lock(m);
     g_assert_nonnull(ram_block_new(m, "main", (PAGES - 3) * PAGE, NULL));
     g_assert_nonnull(ram_block_new(m, "side", 3 * PAGE, NULL));

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "migration/ram.h"
-#include "migration/register.h"
 #include "migration/savevm.h"
 #include "migration/wire.h"
 #include "system/clock.h"
 #include "system/machine.h"
+#include "ram-machine.h"
 #include "tests/fuzz/fuzz-stream.h"
 
 #define PAGES 24u
@@ -45,29 +45,9 @@ static const VMStateDescription vmstate_widget = {
     .subsections = (const VMStateDescription *const[]){ &vmstate_extra, NULL },
 };
 
-static bool attach(Machine *m, Error **errp)
-{
-    m->savevm = savevm_new(m);
-    return true;
-}
-
-static void reset(Machine *m)
-{
-}
-
-static void detach(Machine *m)
-{
-    ram_mig_unregister(m);
-    savevm_free(m->savevm);
-    m->savevm = NULL;
-}
-
-static const MachineLayerOps layers = { .attach = attach, .reset = reset, .detach = detach };
-static const MachineClass bare = { .name = "bare", .desc = "no devices", .layers = &layers };
-
 static Machine *new_machine_with(Device *device, unsigned pages, bool know_touched)
 {
-    Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
+    Machine *m = ram_machine_new(false);
     machine_lock(m);
     if (know_touched) {
         ram_dirty_start(m, DIRTY_MEMORY_TOUCHED, false);
@@ -463,7 +443,7 @@ static void test_untouched(gconstpointer runs)
 /* Memory over a file may hold something from the beginning. */
 static void test_file_is_touched(void)
 {
-    Machine *m = machine_new(&bare, machine_config_new(&bare), NULL);
+    Machine *m = ram_machine_new(false);
     int fd = memfd_create("ram", MFD_CLOEXEC);
     g_assert_cmpint(pwrite(fd, "x", 1, 5), ==, 1);
     machine_lock(m);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "system/machine.h"
-#include "transport-fixture.h"
+#include "transport-cancel.h"
 #include "util/fdset.h"
 #include "util/main-loop.h"
 

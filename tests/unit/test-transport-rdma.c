@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "migration/direct.h"
-#include "transport-fixture.h"
+#include "transport-cancel.h"
 
 #define PIECE (16u << 20)       /* what is registered at a time */
 

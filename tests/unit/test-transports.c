@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "transport-fixture.h"
+#include "transport-cancel.h"
 
 /* ---- tcp ---- */
 

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "virtio-fixture.h"
+#include "virtio-rings.h"
 
 #include "hw/balloon.h"
 #include "util/json-uint.h"

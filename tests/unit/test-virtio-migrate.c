@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "virtio-fixture.h"
+#include "virtio-rings.h"
 #include "virtio-streams.h"
 
 #include "block/block.h"

@@ -12,7 +12,6 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "migration/channel.h"
@@ -153,69 +152,6 @@ static inline void stream_via(MigrationListener *l, const char *uri)
     MigrationChannel *in = must_accept(l);
     g_assert_true(out->two_way && in->two_way && !out->file_like);
     stream_over(out, in);
-}
-
-/* ---- cancel ---- */
-
-static inline gpointer cancel_thread(gpointer opaque)
-{
-    uint64_t one = 1;
-    g_assert_cmpint(write(GPOINTER_TO_INT(opaque), &one, sizeof(one)), ==, sizeof(one));
-    return NULL;
-}
-
-static inline void expect_cancelled_connect(const char *uri)
-{
-    Error *err = NULL;
-    int cancel = eventfd(0, EFD_CLOEXEC);
-    MigrationAddress *address = parse(uri);
-    MigrationConnectContext ctx = context(cancel);
-    GThread *t = g_thread_new("cancel", cancel_thread, GINT_TO_POINTER(cancel));
-    g_assert_null(migration_connect(address, &ctx, &err));
-    g_thread_join(t);
-    expect(err, "cancelled");
-    migration_address_free(address);
-    close(cancel);
-}
-
-static inline gpointer read_thread(gpointer opaque)
-{
-    MigrationChannel *ch = opaque;
-    char buf[16];
-    size_t got;
-    Error *err = NULL;
-    g_assert_false(ch->ops->read(ch, buf, sizeof(buf), &got, &err));
-    expect(err, "shut down");
-    return NULL;
-}
-
-static inline gpointer write_thread(gpointer opaque)
-{
-    MigrationChannel *ch = opaque;
-    Error *err = NULL;
-    bool ok;
-    do {
-        struct iovec iov = { .iov_base = body, .iov_len = BODY };
-        ok = ch->ops->writev(ch, &iov, 1, &err);
-    } while (ok);
-    expect(err, "shut down");
-    return NULL;
-}
-
-/* A reader and a writer hang on a peer that does nothing; the main thread shuts their channels down. */
-static inline void shutdown_both(MigrationChannel *in, MigrationChannel *out)
-{
-    GThread *reader = g_thread_new("read", read_thread, in), *writer = g_thread_new("write", write_thread, out);
-    migration_channel_shutdown(in);
-    migration_channel_shutdown(out);
-    g_thread_join(reader);
-    g_thread_join(writer);
-    read_thread(in);        /* and it stays so */
-    write_thread(out);
-    migration_channel_close(in, NULL);
-    if (out != in) {
-        migration_channel_close(out, NULL);
-    }
 }
 
 static inline void fixture_init(int *argc, char ***argv)
