@@ -23,6 +23,8 @@ typedef struct MigrationArg {
 bool migration_args_check(const json_t *args, const MigrationArg *list, const char *what, Error **errp);
 /* HOST:PORT of a URI of that scheme into args as "host" and "port". */
 bool migration_args_set_inet(json_t *args, const char *text, const char *scheme, Error **errp);
+/* "host" and "port", both there, as an address has them: no comma, which would end it in a URI; the port is a number or a name. */
+bool migration_args_check_inet(const json_t *args, const char *scheme, Error **errp);
 /* A string argument, or NULL. */
 const char *migration_args_str(const json_t *args, const char *key);
 

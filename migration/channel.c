@@ -207,6 +207,22 @@ bool migration_args_set_inet(json_t *args, const char *text, const char *scheme,
     return ok;
 }
 
+bool migration_args_check_inet(const json_t *args, const char *scheme, Error **errp)
+{
+    const char *host = migration_args_str(args, "host"), *port = migration_args_str(args, "port");
+    guint64 number;
+    if (strchr(host, ',')) {
+        error_setg(errp, "%s: host '%s' is no name and no address: it contains a comma", scheme, host);
+    } else if (!port[0] || strlen(port) > 32 || strchr(port, ',')) {
+        error_setg(errp, "%s: a port number or service name is expected", scheme);
+    } else if (g_ascii_isdigit(port[0]) && !g_ascii_string_to_unsigned(port, 10, 0, 65535, &number, NULL)) {
+        error_setg(errp, "%s: port '%s' is not a number from 0 to 65535", scheme, port);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 const char *migration_args_str(const json_t *args, const char *key)
 {
     return json_string_value(json_object_get(args, key));

@@ -37,20 +37,7 @@ static bool rdma_check(const json_t *args, Error **errp)
     static const MigrationArg keys[] = {
         { "host", JSON_STRING, true }, { "port", JSON_STRING, true }, { NULL },
     };
-    if (!migration_args_check(args, keys, "rdma", errp)) {
-        return false;
-    }
-    guint64 number;
-    const char *port = migration_args_str(args, "port");
-    if (!port[0] || strlen(port) > 32 || strchr(port, ',')) {
-        error_setg(errp, "rdma: HOST:PORT is expected, and no more");
-        return false;
-    }
-    if (g_ascii_isdigit(port[0]) && !g_ascii_string_to_unsigned(port, 10, 0, 65535, &number, NULL)) {
-        error_setg(errp, "rdma: port '%s' is not a number from 0 to 65535", port);
-        return false;
-    }
-    return true;
+    return migration_args_check(args, keys, "rdma", errp) && migration_args_check_inet(args, "rdma", errp);
 }
 
 static char *rdma_text(const json_t *args)

@@ -84,21 +84,12 @@ static bool tcp_check(const json_t *args, Error **errp)
         { "ipv4", JSON_TRUE, false },  { "ipv6", JSON_TRUE, false },        { "keep-alive", JSON_TRUE, false },
         { NULL },
     };
-    if (!migration_args_check(args, keys, "tcp", errp)) {
+    if (!migration_args_check(args, keys, "tcp", errp) || !migration_args_check_inet(args, "tcp", errp)) {
         return false;
     }
-    const char *port = migration_args_str(args, "port");
-    guint64 number = 0;
-    if (!port[0] || strlen(port) > 32) {
-        error_setg(errp, "tcp: a port number or service name is expected");
-        return false;
-    }
-    if (g_ascii_isdigit(port[0]) && !g_ascii_string_to_unsigned(port, 10, 0, 65535, &number, NULL)) {
-        error_setg(errp, "tcp: port '%s' is not a number from 0 to 65535", port);
-        return false;
-    }
+    json_int_t number = (json_int_t)g_ascii_strtoull(migration_args_str(args, "port"), NULL, 10);
     const json_t *to = json_object_get(args, "to");
-    if (to && (json_integer_value(to) < (json_int_t)MAX(number, 1) || json_integer_value(to) > 65535)) {
+    if (to && (json_integer_value(to) < MAX(number, 1) || json_integer_value(to) > 65535)) {
         error_setg(errp, "tcp: to=%lld must be from the port to 65535", (long long)json_integer_value(to));
         return false;
     }

@@ -55,6 +55,11 @@ void hmp_migrate_incoming(HmpCall *call)
 
 void hmp_migrate_set_capability(HmpCall *call)
 {
+    if (!migration_option_find(hmp_str(call, "capability"), true)) {
+        hmp_printf(call->ctx, "Error: There is no migration capability '%s'; info migrate_capabilities lists them\n",
+                   hmp_str(call, "capability"));
+        return;
+    }
     run(call, "migrate-set-capabilities",
         json_pack("{s[{ss sb}]}", "capabilities", "capability", hmp_str(call, "capability"), "state",
                   (int)hmp_bool(call, "state")));
@@ -89,15 +94,22 @@ void hmp_migrate_set_parameter(HmpCall *call)
         hmp_printf(call->ctx, "Error: There is no migration parameter '%s'; info migrate_parameters lists them\n", name);
         return;
     }
+    if (option->type == MIG_OPT_ENUM && !g_strv_contains(option->names, text)) {
+        g_autofree char *names = g_strjoinv(", ", (char **)option->names);
+        hmp_printf(call->ctx, "Error: %s: '%s' is none of %s\n", name, text, names);
+        return;
+    }
     bool is_text = option->type == MIG_OPT_STRING || option->type == MIG_OPT_ENUM;
     json_t *value = is_text                        ? json_string(text)
                     : option->type == MIG_OPT_BOOL ? parse_switch(text)
                                                    : parse_value(option, text);
     if (!value) {
+        g_autofree char *range = g_strdup_printf("no whole number from %" PRIu64 " to %" PRIu64 "%s%s", option->min,
+                                                 option->max, *option->unit ? " " : "", option->unit);
         hmp_printf(call->ctx, "Error: %s: '%s' is %s\n", name, text,
                    option->type == MIG_OPT_BOOL   ? "neither on nor off"
                    : option->type == MIG_OPT_SIZE ? "no number with K, M, G or T (none: M)"
-                                                  : "no number");
+                                                  : range);
         return;
     }
     json_t *args = json_object();
