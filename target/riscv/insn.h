@@ -76,8 +76,6 @@ const Insn *insn_fault(Hart *h, const Insn *i);
 const Insn *insn_illegal(Hart *h, const Insn *i);
 /* Ends the block behind this instruction, so that the loop looks around. next is its Insn. */
 const Insn *insn_leave(Hart *h, const Insn *i, const Insn *next);
-/* Ends the block at pc, this instruction having retired. */
-const Insn *insn_leave_to(Hart *h, const Insn *i, uint64_t pc);
 /* The long way of a jump to a fixed target: looks the block up and links it. */
 const Insn *insn_jump_slow(Hart *h, const Insn *i);
 
