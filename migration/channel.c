@@ -214,7 +214,7 @@ bool migration_args_check_inet(const json_t *args, const char *scheme, Error **e
     if (strchr(host, ',')) {
         error_setg(errp, "%s: host '%s' is no name and no address: it contains a comma", scheme, host);
     } else if (!port[0] || strlen(port) > 32 || strchr(port, ',')) {
-        error_setg(errp, "%s: a port number or service name is expected", scheme);
+        error_setg(errp, "%s: a port number or service name is expected, as in HOST:PORT, and no more", scheme);
     } else if (g_ascii_isdigit(port[0]) && !g_ascii_string_to_unsigned(port, 10, 0, 65535, &number, NULL)) {
         error_setg(errp, "%s: port '%s' is not a number from 0 to 65535", scheme, port);
     } else {

@@ -104,7 +104,7 @@ void hmp_migrate_set_parameter(HmpCall *call)
                     : option->type == MIG_OPT_BOOL ? parse_switch(text)
                                                    : parse_value(option, text);
     if (!value) {
-        g_autofree char *range = g_strdup_printf("no whole number from %" PRIu64 " to %" PRIu64 "%s%s", option->min,
+        g_autofree char *range = g_strdup_printf("no number from %" PRIu64 " to %" PRIu64 "%s%s", option->min,
                                                  option->max, *option->unit ? " " : "", option->unit);
         hmp_printf(call->ctx, "Error: %s: '%s' is %s\n", name, text,
                    option->type == MIG_OPT_BOOL   ? "neither on nor off"
